@@ -1,0 +1,46 @@
+"""Auto-probabilistic mining for Siamese networks (Mokin, Sheshkus, Arlazarov 2024): model, losses, mining, training.
+
+Importing the package needs numpy and torch alone; the data readers below load pandas, Pillow and the like when first used.
+"""
+
+import importlib
+
+from siamese_lib.errors import InputError
+from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
+from siamese_lib.mining import AutoClustering, AutoProbabilistic, UniformNegatives, UniformPositives
+from siamese_lib.model import EmbeddingNet
+from siamese_lib.statistics import ClassStatistics, class_statistics
+
+_LAZY = {
+    "ImageBank": "siamese_lib.data.bank",
+    "load_hangul": "siamese_lib.data.hangul",
+    "load_phd08": "siamese_lib.data.phd08",
+    "iter_phd08": "siamese_lib.data.phd08",
+    "iter_simulated_phd08": "siamese_lib.data.simulate",
+    "load_omniglot": "siamese_lib.data.omniglot",
+}
+
+__all__ = [
+    "AutoClustering",
+    "AutoProbabilistic",
+    "ClassStatistics",
+    "ContrastiveLoss",
+    "EmbeddingNet",
+    "InputError",
+    "MetricLoss",
+    "TripletLoss",
+    "UniformNegatives",
+    "UniformPositives",
+    "class_statistics",
+    *_LAZY,
+]
+
+
+def __getattr__(name: str):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'siamese_lib' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

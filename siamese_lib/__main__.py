@@ -1,0 +1,101 @@
+"""`python -m siamese_lib`: run rows of a table, rebuild tables and figures, publish records, look at the data."""
+
+import argparse
+import json
+import os
+import sys
+
+from siamese_lib.config import BATCHES, PROFILES, ROWS, SEEDS, TABLES, make_config
+from siamese_lib.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse and run; bad input prints one line and gives 2, an interrupt 130."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m siamese_lib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="train and evaluate rows of a table")
+    run.add_argument("table", help=f"one of {', '.join(TABLES)}")
+    run.add_argument("--row", nargs="+", default=list(ROWS), help=f"default all: {', '.join(ROWS)}; contrastive/ or triplet/ in front: another loss")
+    run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
+    run.add_argument("--profile", default=os.environ.get("SIAMESE_PROFILE", "quick"), help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick")
+    run.add_argument("--seed", nargs="+", type=int, help="default: as many as the profile asks for, from 0")
+    run.add_argument("--device", help="cpu or cuda; default CUDA where there is one")
+    run.add_argument("--evaluate", nargs="+", metavar="SET", default=["phd08-sim", "phd08"], help="test sets: phd08-sim, phd08; default both")
+    run.add_argument("--variants", type=int, help="PHD08 variants a font of the simulated test set; default the profile's")
+    run.set_defaults(command=_run)
+    tables = commands.add_parser("tables", help="rebuild the tables of results/ and README.md from the published records")
+    tables.set_defaults(command=_tables)
+    figures = commands.add_parser("figures", help="redraw results/figures/ from the published records")
+    figures.set_defaults(command=_figures)
+    publish = commands.add_parser("publish", help="copy the records of working runs into results/")
+    publish.add_argument("run", nargs="+", help="run ids, or beginnings of them")
+    publish.set_defaults(command=_publish)
+    data = commands.add_parser("data", help="what data and fonts are found, with counts and fingerprints")
+    data.add_argument("--pack", metavar="DIR", help="also fill DIR with all that a machine without fonts needs; use it there as SIAMESE_CACHE")
+    data.set_defaults(command=_data)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    from siamese_lib.experiments import run
+
+    changes = {} if options.variants is None else {"variants": options.variants}
+    configs = [make_config(options.table, row, options.profile, options.batch, **changes) for row in options.row]
+    seeds = range(SEEDS[options.profile]) if options.seed is None else options.seed
+    not_run = {}
+    for config in configs:
+        for seed in seeds:
+            done = run(config, seed, options.device, options.evaluate)
+            record = done.record
+            not_run |= record["not_run"]
+            results = "  ".join(f"{name} {result['accuracy']:.2f} %" for name, result in record["evaluations"].items())
+            print(f"{record['id']}  {config.row}  seed {seed}  {record['totals']['seconds']:.0f} s  {results}", flush=True)
+    for name, reason in not_run.items():
+        print(f"not evaluated on {name}: {reason}")
+
+
+def _tables(options: argparse.Namespace) -> None:
+    from siamese_lib.report import write_tables
+
+    print("\n".join(write_tables()))
+
+
+def _figures(options: argparse.Namespace) -> None:
+    from siamese_lib.plots import write_figures
+    from siamese_lib.records import published_arrays, published_records
+    from siamese_lib.paths import results_folder
+
+    records = published_records()
+    print("\n".join(write_figures(results_folder() / "figures", records, published_arrays(records))))
+
+
+def _publish(options: argparse.Namespace) -> None:
+    from siamese_lib.records import publish
+
+    for identifier in options.run:
+        print(publish(identifier))
+
+
+def _data(options: argparse.Namespace) -> None:
+    from siamese_lib.data.inventory import inventory, pack
+
+    if options.pack:
+        print("\n".join(pack(options.pack)))
+    print(json.dumps(inventory(), indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What a run is: one flat block of parameters, the rows of the tables, the profiles."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+from siamese_lib.errors import InputError
+
+METHOD_VERSION = 1  # raised whenever numbers may change: old runs are then not reused
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Every parameter of a run but its seed, device and data."""
+
+    # what is run
+    table: str
+    row: str
+    profile: str
+    batch: str  # literal, pooled
+    # data
+    num_classes: int = 2350
+    framing: str = "aspect"  # or square
+    # loss (Eq. 1, 2, 5, 6)
+    loss: str = "metric"  # metric, contrastive, triplet
+    alpha: float = 10.0
+    rho: float = 0.1
+    tau: float = 1.0
+    xi: float = 1.0
+    # mining (Eq. 3, 4; Section 3.3)
+    positives: str = "uniform"  # or auto-probabilistic
+    gamma: float = 1.0
+    w: float = 0.0
+    negatives: str = "uniform"  # or auto-clustering
+    theta: float = 0.5
+    eta: int = 1000
+    # augmentation (Section 4.3)
+    probability: float = 0.7
+    shift: float = 0.08
+    degrees: float = 5.0
+    pixelation: tuple[float, float] = (0.7, 0.9)
+    # batches
+    triplets: int = 256  # a step, in literal batches (pairs for the contrastive loss)
+    pool_classes: int = 32  # positive classes a step in pooled batches; as many negative ones beside them
+    pool_samples: int = 4  # images a class in pooled batches
+    chunk: int = 256  # images embedded at once
+    # optimisation (ours: the paper names none)
+    rate: float = 3e-3  # Adam
+    schedule: str = "one-cycle"  # or constant
+    images: int = 600_000  # budget: images seen
+    updates: int = 20  # statistics passes, sampler updates, checkpoints in a run
+    statistics_samples: int | None = 4  # images a class in a statistics pass; None = all; the last pass takes all
+    compiled: bool = True
+    # evaluation
+    validation_images: int = 1_000  # of the validation faces, at every update; all at the end
+    variants: int = 9  # PHD08 variants a font of the simulated test set
+
+
+# Section 6: rows of Table 3 (and the mining part of the others'). gamma as the paper's best: 1 alone, 2 with clustering.
+ROWS = {
+    "random": {},
+    "auto-clustering": {"negatives": "auto-clustering"},
+    "auto-probabilistic": {"positives": "auto-probabilistic", "gamma": 1.0},
+    "auto-probabilistic+auto-clustering": {"positives": "auto-probabilistic", "gamma": 2.0, "negatives": "auto-clustering"},
+}
+LOSSES = ("metric", "contrastive", "triplet")
+MARGINS = {"metric": 10.0, "contrastive": 10.0, "triplet": 10.0}  # the paper gives 10 for the metric loss only
+BATCHES = ("literal", "pooled")
+TABLES = {"table3": {"num_classes": 2350}}
+PAPER = {"table3": {"random": 88.6, "auto-probabilistic": 90.6, "auto-clustering": 91.1, "auto-probabilistic+auto-clustering": 92.3}}
+PROFILES = {
+    "smoke": dict(
+        num_classes=40, images=4_096, updates=4, pool_classes=8, triplets=32, chunk=96, eta=20, compiled=False, validation_images=80, variants=1
+    ),
+    "quick": dict(images=150_000, statistics_samples=2),
+    "cpu": dict(images=600_000, variants=27),
+    "paper": dict(batch="literal", triplets=10_240, images=50 * 3 * 10_240 * 40, updates=40, statistics_samples=None, chunk=3 * 10_240, variants=243),
+}
+SEEDS = {"smoke": 1, "quick": 1, "cpu": 3, "paper": 3}  # how many, from 0
+
+
+def make_config(table: str = "table3", row: str = "random", profile: str = "quick", batch: str | None = None, **changes) -> RunConfig:
+    """The configuration of one row.
+
+    Args:
+        table: a key of TABLES.
+        row: a key of ROWS, with `contrastive/` or `triplet/` in front for another loss than the metric one.
+        profile: a key of PROFILES.
+        batch: `literal` or `pooled`; default pooled, in profile `paper` literal.
+        changes: any other field of RunConfig.
+
+    Raises:
+        InputError: an unknown table, row, profile, batch or field, or a value of the wrong type; the message lists what there is.
+    """
+    _choose("table", table, TABLES)
+    _choose("profile", profile, PROFILES)
+    prefix, _, mining = row.rpartition("/")
+    if (prefix or "metric") not in LOSSES or mining not in ROWS:
+        raise InputError(f"row={row!r}: choose one of {', '.join(ROWS)}, with contrastive/ or triplet/ in front for another loss")
+    loss = prefix or "metric"
+    values = {"table": table, "row": row, "profile": profile, "batch": "pooled", **TABLES[table], "loss": loss, "alpha": MARGINS[loss]}
+    values |= ROWS[mining] | PROFILES[profile]
+    if batch is not None:
+        values["batch"] = _choose("batch", batch, BATCHES)
+    fields = {f.name: f for f in dataclasses.fields(RunConfig)}
+    for name, value in changes.items():
+        _choose("parameter", name, fields)
+        values[name] = _typed(name, value, fields[name].type)
+    config = RunConfig(**values)
+    if config.batch not in BATCHES or config.schedule not in ("one-cycle", "constant") or config.framing not in ("aspect", "square"):
+        raise InputError(f"batch={config.batch!r}, schedule={config.schedule!r}, framing={config.framing!r}: one of them is unknown; see RunConfig")
+    if min(config.images, config.updates, config.chunk, config.triplets, config.pool_classes, config.num_classes - 1) < 1 or config.rate <= 0:
+        raise InputError("images, updates, chunk, triplets, pool_classes and rate must be positive, num_classes at least 2")
+    return config
+
+
+def _choose(what: str, value: object, known) -> object:
+    if value not in known:
+        raise InputError(f"{what}={value!r} is unknown; choose one of {', '.join(known)}")
+    return value
+
+
+def _typed(name: str, value: object, wanted: object) -> object:
+    """`value` as the field's type; a string (papermill passes '1e-4' as one) is refused for a number, with the remedy."""
+    if wanted is tuple[float, float] or wanted == tuple[float, float]:
+        if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(v, (int, float)) for v in value):
+            return tuple(float(v) for v in value)
+    elif wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    elif wanted is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    elif wanted == int | None and (value is None or (isinstance(value, int) and not isinstance(value, bool))):
+        return value
+    elif wanted in (bool, str) and type(value) is wanted:
+        return value
+    kind = getattr(wanted, "__name__", None) if wanted in (int, float, str, bool) else wanted
+    raise InputError(f"{name}={value!r} is a {type(value).__name__}; {kind} wanted (write 1e-4 as 0.0001 in papermill's -y)")
+
+
+def run_id(config: RunConfig, seed: int, device_type: str, manifest: dict) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of all that decides a run's numbers, METHOD_VERSION included."""
+    parts = dataclasses.asdict(config) | {"variants": None}  # evaluation is added to a run, it does not make another
+    text = json.dumps([METHOD_VERSION, parts, seed, device_type, manifest], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,255 @@
+"""The declared typefaces, and where they are on this machine.
+
+8 training, 2 validation and 9 test faces from Debian packages, disjoint by design family: a face, its weights and its sisters from the same drawings
+are one family. The training faces are diverse on purpose (boxed sans and serif, rounded, de-boxed, hand, brush). The test faces are those that look
+most like the nine fonts of PHD08, whose letters they carry.
+
+Where the Debian faces are not all present, two PyPI packages serve as a stopgap. Its validation face is a weight of a training family, because there
+is nothing else: it is for trying things out, its manifests say `fallback`, and no published number rests on it.
+
+Faces are looked for by file name in the folders of `SIAMESE_FONTS` (separated as in PATH) or, where that is unset, in the system's and the user's
+font folders, and always in the two PyPI packages.
+"""
+
+import hashlib
+import importlib.util
+import os
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from siamese_lib.errors import InputError
+from siamese_lib.paths import cache_folder
+
+SPLITS = ("train", "validation", "test")
+RENDERER_VERSION = 1  # of the pixels that glyphs.py draws: raise it whenever they may change
+PYPI_PACKAGES = ("koreanize_matplotlib", "pylopdf_fonts_ko")
+
+
+@dataclass(frozen=True)
+class Face:
+    """One declared typeface.
+
+    Attributes:
+        key: short name, used in tables.
+        family: design family; no family is in two splits.
+        file: name of the font file.
+        package: Debian or PyPI package that holds it.
+        sha256: of the file that the published numbers were made with.
+        look: what it looks like.
+        index: face within a font collection.
+        letter: the PHD08 font that it stands for, or "".
+    """
+
+    key: str
+    family: str
+    file: str
+    package: str
+    sha256: str
+    look: str
+    index: int = 0
+    letter: str = ""
+
+
+@dataclass(frozen=True)
+class FoundFace:
+    """A face on this machine.
+
+    Attributes:
+        face: what was declared.
+        path: the file, or None where only rendered glyphs of the declared file lie in the cache.
+        sha256: of the file found (of the declared one where path is None).
+        fallback: whether it belongs to the PyPI stopgap.
+        note: how it departs from what was declared, or "".
+    """
+
+    face: Face
+    path: Path | None
+    sha256: str
+    fallback: bool = False
+    note: str = ""
+
+
+_SHA256 = {
+    "NanumGothic.ttf": "48a28e97b34fc8e5b157657633670cd1b7de126cfc414da65ce9c3d5bc8be733",
+    "NanumMyeongjo.ttf": "a21faae83d2d16d11c639f04f25fbe410eda905969ad75eff50d63ca31569f25",
+    "BMJUA_ttf.ttf": "e8e6aa8b1b662c7bf0d7f136f29e822e0985176458a6e5d0ba08afc4a5c901a9",
+    "Guseul.ttf": "55315f2ce78474cccd73ae56fd345f5b01831775e56a9ea2b74ed4bf3f5e83c7",
+    "Bandal.ttf": "dd336fcf2d6442db973b595ca9464eda1184e9da66b81499854caf88616fdc03",
+    "Eunjin.ttf": "db83adb8cb6e8eb0c7b769c32f4cbaf48d107231b2c27ac21e132ac27fa79958",
+    "NanumPen.ttf": "0e1e2cc07fd5c5d181936ecaf97363263a8d4ae6b6151039ea83cb9002b63152",
+    "BMYEONSUNG_ttf.ttf": "154d22ee908e6d5ac11acb3526a8dd5c6963a9379abe81330df0b1453080f63e",
+    "LexiGulim.ttf": "93febf36328b52cadaae2f794b741222f2567f32b9979769c9eaafbe1344f2bf",
+    "UnTaza.ttf": "b8765cb29d39c88c65224d2feb1b499e7dd07cde6c6af1db39212a5f4d441900",
+    "UnJamoDotum.ttf": "2354dd17f7647a00d055fc84efc222bbcc7a55a9dedfe59b2e157ebf98e152c6",
+    "gulim.ttf": "a81f5e720b75421e05e253238e7f57eb9396dd88380e6986550c1b0760a26e58",
+    "UnBatang.ttf": "4f8e953b9044ad83745034a2b94fe876394f94e95a5f7ec8c63ac267767b1772",
+    "UnJamoSora.ttf": "23e293cf05e0dbf10fe45608abec3a36ec24752ba210932cdd9599ad3ecb1686",
+    "UnPilgia.ttf": "1fa5ebfc381efe37a570a035dc1d255b3fa5e4314f7341712164f4f951d1296e",
+    "dotum.ttf": "7096d7f10be31da51ce0b0acf4a1caaeda670fe3f6fbbf25c2e78c2650fa4d99",
+    "UnPilgi.ttf": "40c1b92cfe5d4397957fe03d164e21f4c8ff3148b00c125f050cce6f75f0d49a",
+    "UnPenheulim.ttf": "ef96f689c51c243842f477c271d8be21a64c3a0c6d46df2ec19aaa1bad23d603",
+    "hline.ttf": "efcf97b73d9a77227cc45ce8818500541dde863ce1293a956824b81e6d4d8263",
+    "NanumGothicLight.ttf": "da39544c39be58124a4fcb296eafc2bf73530b3dbd1b19aa802c5c3fd227e31c",
+    "NanumGothicBold.ttf": "454eb3f503f377782a99eb84fc4bb7dde22a0f075d41b47427737f2985053bc9",
+    "NotoSerifKR-Regular.otf": "5ea012e15cb7eacc1f680aee1703f3b164791b1443ea3e52b65080cca5d179cf",
+    "NanumGothicExtraBold.ttf": "e0288775c8f021f327fd77f9eb251eea80e4601bbbb068478c7878caa23e8f92",
+    "NotoSansKR-Regular.otf": "69975a0ac8472717870aefeab0a4d52739308d90856b9955313b2ad5e0148d68",
+}
+
+
+def _face(key: str, family: str, file: str, package: str, look: str, letter: str = "") -> Face:
+    return Face(key, family, file, package, _SHA256[file], look, letter=letter)
+
+
+TRAIN_FACES = [
+    _face("NanumGothic", "NanumGothic", "NanumGothic.ttf", "fonts-nanum", "sans, boxed"),
+    _face("NanumMyeongjo", "NanumMyeongjo", "NanumMyeongjo.ttf", "fonts-nanum", "serif, boxed"),
+    _face("BMJua", "BMJua", "BMJUA_ttf.ttf", "fonts-woowa-bm", "rounded bold, boxed"),
+    _face("Guseul", "Guseul", "Guseul.ttf", "fonts-alee", "sans, de-boxed"),
+    _face("Bandal", "Bandal", "Bandal.ttf", "fonts-alee", "narrow sans, de-boxed"),
+    _face("Eunjin", "Eunjin", "Eunjin.ttf", "fonts-alee", "neat hand, de-boxed"),
+    _face("NanumPen", "NanumPen", "NanumPen.ttf", "fonts-nanum-extra", "quick pen hand"),
+    _face("BMYeonsung", "BMYeonsung", "BMYEONSUNG_ttf.ttf", "fonts-woowa-bm", "brush lettering"),
+]
+VALIDATION_FACES = [
+    _face("LexiGulim", "LexiGulim", "LexiGulim.ttf", "fonts-lexi-gulim", "rounded sans, boxed"),
+    _face("UnTaza", "UnTaza", "UnTaza.ttf", "fonts-unfonts-extra", "typewriter, de-boxed"),
+]
+_TEST = [
+    _face("UnJamoDotum", "UnJamo", "UnJamoDotum.ttf", "fonts-unfonts-extra", "geometric sans, de-boxed", letter="S"),
+    _face("BaekmukGulim", "BaekmukGulim", "gulim.ttf", "fonts-baekmuk", "rounded sans, boxed", letter="G"),
+    _face("UnBatang", "UnBatang", "UnBatang.ttf", "fonts-unfonts-core", "serif, boxed", letter="M"),
+    _face("UnJamoSora", "UnJamo", "UnJamoSora.ttf", "fonts-unfonts-extra", "bold sans, de-boxed", letter="N"),
+    _face("UnPilgia", "UnPilgi", "UnPilgia.ttf", "fonts-unfonts-extra", "pen hand", letter="B"),
+    _face("BaekmukDotum", "BaekmukDotum", "dotum.ttf", "fonts-baekmuk", "thin sans, boxed", letter="D"),
+    _face("UnPilgi", "UnPilgi", "UnPilgi.ttf", "fonts-unfonts-core", "postcard hand", letter="Y"),
+    _face("UnPenheulim", "UnPen", "UnPenheulim.ttf", "fonts-unfonts-extra", "semi-cursive brush", letter="H1"),
+    _face("BaekmukHeadline", "BaekmukHeadline", "hline.ttf", "fonts-baekmuk", "extra bold headline", letter="H2"),
+]
+TEST_FACES = {face.letter: face for face in _TEST}
+FALLBACK_FACES = {
+    "train": [
+        _face("NanumGothicLight", "NanumGothic", "NanumGothicLight.ttf", "koreanize-matplotlib", "light sans, boxed"),
+        _face("NanumGothic", "NanumGothic", "NanumGothic.ttf", "koreanize-matplotlib", "sans, boxed"),
+        _face("NanumGothicBold", "NanumGothic", "NanumGothicBold.ttf", "koreanize-matplotlib", "bold sans, boxed"),
+        _face("NotoSerifKR", "NotoSerif", "NotoSerifKR-Regular.otf", "pylopdf-fonts-ko", "serif, boxed"),
+    ],
+    "validation": [
+        _face("NanumGothicExtraBold", "NanumGothic", "NanumGothicExtraBold.ttf", "koreanize-matplotlib", "extra bold sans, boxed"),
+    ],
+    "test": [
+        _face("NotoSansKR", "NotoSans", "NotoSansKR-Regular.otf", "pylopdf-fonts-ko", "sans, boxed"),
+    ],
+}
+
+
+def declared_faces(split: str) -> list[Face]:
+    """Faces of "train", "validation" or "test" (in the order of PHD08's letters)."""
+    if split not in SPLITS:
+        raise InputError(f"split {split!r} is unknown; use one of {', '.join(SPLITS)}")
+    return {"train": TRAIN_FACES, "validation": VALIDATION_FACES, "test": list(TEST_FACES.values())}[split]
+
+
+def find_faces(split: str) -> list[FoundFace]:
+    """The faces of a split on this machine: the declared ones where those of all three splits are there, else the PyPI stopgap, with a warning.
+
+    A file of the declared name and another hash is taken, and its `note` says so. A face without a file counts as present where its rendered glyphs
+    lie in the cache.
+
+    Raises:
+        InputError: unknown split, `SIAMESE_FONTS` names something that is not a folder, or there are no fonts to use.
+    """
+    wanted = declared_faces(split)
+    files = _files_by_name(font_folders())
+    found = {face: _locate(face, files, fallback=False) for part in SPLITS for face in declared_faces(part)}
+    missing = [face for face, place in found.items() if place is None]
+    if not missing:
+        return [found[face] for face in wanted]
+    stopgap = {face: _locate(face, files, fallback=True) for part in SPLITS for face in FALLBACK_FACES[part]}
+    names = ", ".join(face.file for face in missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+    packages = " ".join(sorted({face.package for face in missing}))
+    if None in stopgap.values():
+        pypi = " ".join(sorted({face.package for face, place in stopgap.items() if place is None}))
+        raise InputError(
+            f"{len(missing)} of {len(found)} Hangul faces were not found ({names}); run `make fonts` (Debian packages {packages}), "
+            f"or for a stopgap `pip install {pypi}`, or set SIAMESE_FONTS to the folder that holds them"
+        )
+    warnings.warn(
+        f"using the few faces of the PyPI stopgap: {names} not found; run `make fonts` (Debian packages {packages}) for the full set", stacklevel=2
+    )
+    return [stopgap[face] for face in FALLBACK_FACES[split]]
+
+
+def font_file(path: str | Path, index: int = 0) -> FoundFace:
+    """A font file of your own as a face (its key and family are the file's name).
+
+    Raises:
+        InputError: there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"font file {path} does not exist; give the path of a .ttf, .otf or .ttc file")
+    digest = file_sha256(path)
+    return FoundFace(Face(path.stem, path.stem, path.name, "", digest, "", index), path, digest)
+
+
+def font_folders() -> list[Path]:
+    """Folders searched for faces, in order of preference."""
+    given = os.environ.get("SIAMESE_FONTS")
+    if given:
+        folders = [Path(part) for part in given.split(os.pathsep) if part]
+        for folder in folders:
+            if not folder.is_dir():
+                raise InputError(f"SIAMESE_FONTS names {folder}, which is not a folder; give folders separated by {os.pathsep!r}, or unset it")
+    else:
+        folders = [Path("/usr/share/fonts"), Path.home() / ".fonts", Path.home() / ".local" / "share" / "fonts"]
+    for package in PYPI_PACKAGES:
+        place = importlib.util.find_spec(package)  # found, not imported: importing koreanize_matplotlib changes matplotlib's settings
+        if place is not None:
+            folders.extend(Path(folder) for folder in place.submodule_search_locations or [])
+    return folders
+
+
+def masters_folder() -> Path:
+    """Where rendered glyphs are kept."""
+    return cache_folder() / f"glyphs-{RENDERER_VERSION}"
+
+
+def masters_stem(sha256: str, index: int) -> str:
+    """Start of the names of all files with rendered glyphs of one face."""
+    return f"{sha256[:32]}-{index}-"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, computed once per process for as long as size and time of the file stay the same."""
+    state = path.stat()
+    return _file_sha256(str(path), state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _file_sha256(path: str, size: int, changed: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _files_by_name(folders: list[Path]) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = {}
+    for folder in folders:
+        for place, inner, names in os.walk(folder, followlinks=True):
+            inner.sort()  # so that the first of several editions is the same one every time
+            for name in names:
+                files.setdefault(name, []).append(Path(place) / name)
+    return files
+
+
+def _locate(face: Face, files: dict[str, list[Path]], fallback: bool) -> FoundFace | None:
+    paths = files.get(face.file, [])
+    for path in paths:
+        if file_sha256(path) == face.sha256:
+            return FoundFace(face, path, face.sha256, fallback)
+    if paths:
+        return FoundFace(face, paths[0], file_sha256(paths[0]), fallback, f"another edition of {face.file} than the declared one")
+    if any(masters_folder().glob(masters_stem(face.sha256, face.index) + "*.npz")):
+        return FoundFace(face, None, face.sha256, fallback, f"{face.file} is absent, glyphs come from the cache")
+    return None

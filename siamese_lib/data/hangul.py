@@ -1,0 +1,126 @@
+"""Synthetic Hangul: every syllable of a class list in every face of a split."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from siamese_lib.data.alphabets import hangul_classes
+from siamese_lib.data.bank import ImageBank
+from siamese_lib.data.faces import RENDERER_VERSION, SPLITS, FoundFace, find_faces
+from siamese_lib.data.framing import frame
+from siamese_lib.data.glyphs import EM, masters
+from siamese_lib.errors import InputError
+
+
+def load_hangul(num_classes: int = 2350, split: str = "train", framing: str = "aspect", characters: Sequence[str] | None = None) -> ImageBank:
+    """One clean image of every syllable in every face of a split (section 4.1: synthetic training data).
+
+    Args:
+        num_classes: 2350 (KS X 1001) or 11172 (all modern syllables).
+        split: "train" (8 faces), "validation" (2) or "test" (9, without PHD08's degradations; see `iter_simulated_phd08` for those).
+        framing: "aspect" (keeps proportions) or "square" (stretches).
+        characters: use these characters as the classes instead.
+
+    Returns:
+        Bank in face-major order: all syllables of the first face in class order, then those of the second, and so on. Glyphs that a face does not
+        draw properly are not in it, so a class may have fewer images than there are faces. `meta` has the column `face`, the key of the face.
+
+    Raises:
+        InputError: unknown class count, split or framing, no usable fonts, or a class that no face of the split can draw.
+    """
+    import pandas as pd
+
+    classes = _classes(num_classes, characters)
+    images, labels, keys = [], [], []
+    for found in find_faces(split):
+        glyphs = masters(found, classes)
+        drawn = np.flatnonzero(glyphs.usable)
+        images.append(frame(glyphs.images, glyphs.heights, glyphs.widths, framing).numpy()[drawn])
+        labels.append(drawn)
+        keys += [found.face.key] * len(drawn)
+    bank = ImageBank(np.concatenate(images), np.concatenate(labels).astype(np.int64), classes, pd.DataFrame({"face": keys}))
+    undrawn = np.flatnonzero(np.bincount(bank.labels, minlength=len(classes)) == 0)
+    if len(undrawn):
+        sample = "".join(classes[label] for label in undrawn[:10])
+        raise InputError(
+            f"{len(undrawn)} of the {len(classes)} classes are drawn by no face of the {split} split ({sample}); leave them out of characters"
+        )
+    return bank
+
+
+def font_manifest(*splits: str, num_classes: int = 2350, characters: Sequence[str] | None = None) -> dict:
+    """What the images of some splits (default: all three) were drawn with, ready for JSON and the same on every machine with the same fonts.
+
+    Returns:
+        `fallback` (bool), `em`, `renderer`, `classes` and `faces`: for each split a list of key, letter, family, file, sha256, `declared` (whether
+        that is the hash written in this package), `glyphs` used, `left_out` (reason -> count and the first characters) and `pixels`, a fingerprint
+        of the renders.
+    """
+    classes = _classes(num_classes, characters)
+    faces = {split: find_faces(split) for split in splits or SPLITS}
+    return {
+        "fallback": any(found.fallback for listed in faces.values() for found in listed),
+        "em": EM,
+        "renderer": RENDERER_VERSION,
+        "classes": len(classes),
+        "faces": {split: [_describe(found, classes) for found in listed] for split, listed in faces.items()},
+    }
+
+
+def largest_overlap(sample: int = 98, faces: Sequence[FoundFace] | None = None, against: Sequence[FoundFace] | None = None) -> tuple[float, str, str]:
+    """How alike the most similar pair of a training or validation face and a test face is, as a check that no test face is a training face renamed.
+
+    The measure is the correlation of framed glyphs, averaged over characters that both faces draw. Two copies of one face give 1, two weights of one
+    about 0.8.
+
+    Args:
+        sample: how many characters, spread evenly over the 2,350.
+        faces: default the training and validation faces.
+        against: default the test faces.
+
+    Returns:
+        (correlation, key of the face, key of the test face).
+    """
+    classes = hangul_classes(2350)
+    characters = classes[:: max(1, len(classes) // sample)]
+    faces = [*find_faces("train"), *find_faces("validation")] if faces is None else list(faces)
+    against = find_faces("test") if against is None else list(against)
+    ours, theirs = [[_standardised(face, characters) for face in listed] for listed in (faces, against)]
+    alike = []
+    for face, (glyphs, drawn) in zip(faces, ours, strict=True):
+        for other, (others, also) in zip(against, theirs, strict=True):
+            both = drawn & also
+            alike.append((float((glyphs[both] * others[both]).sum(axis=1).mean()), face.face.key, other.face.key))
+    return max(alike)
+
+
+def _standardised(face: FoundFace, characters: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Framed glyphs (C, 1369) of zero mean and unit length, and which of them are drawn (C,)."""
+    glyphs = masters(face, characters)
+    flat = frame(glyphs.images, glyphs.heights, glyphs.widths).numpy().reshape(len(characters), -1).astype(np.float64)
+    flat -= flat.mean(axis=1, keepdims=True)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12), glyphs.usable
+
+
+def _classes(num_classes: int, characters: Sequence[str] | None) -> list[str]:
+    return hangul_classes(num_classes) if characters is None else list(characters)
+
+
+def _describe(found: FoundFace, classes: list[str]) -> dict:
+    glyphs = masters(found, classes)
+    left_out = {}
+    for reason, count in sorted(Counter(glyphs.problems.values()).items()):
+        first = [character for character, cause in glyphs.problems.items() if cause == reason][:10]
+        left_out[reason] = {"count": count, "first": "".join(first)}
+    return {
+        "key": found.face.key,
+        "letter": found.face.letter,
+        "family": found.face.family,
+        "file": found.face.file,
+        "sha256": found.sha256,
+        "declared": found.sha256 == found.face.sha256,
+        "glyphs": int(glyphs.usable.sum()),
+        "left_out": left_out,
+        "pixels": glyphs.digest,
+    }

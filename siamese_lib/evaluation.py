@@ -1,0 +1,117 @@
+"""Eq. 8: nearest ideal vector, streamed over banks of images; beside it top-5 and Recall@1."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from siamese_lib.data.bank import ImageBank
+from siamese_lib.errors import InputError
+from siamese_lib.model import to_float
+
+BOOTSTRAP = 1000  # resamples of the classes
+
+
+def embed(forward: Callable[[Tensor], Tensor], images: Tensor, chunk: int = 256) -> Tensor:
+    """uint8 images (N, 37, 37) -> (N, D), `chunk` at a time; the last chunk is filled up, so a compiled `forward` sees one shape."""
+    with torch.no_grad():
+        outputs = []
+        for part in images.split(chunk):
+            missing = chunk - len(part)
+            filled = torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) if missing and outputs else part
+            outputs.append(forward(to_float(filled))[: len(part)])
+        return torch.cat(outputs)
+
+
+@dataclass
+class Evaluation:
+    """Counts of a streamed evaluation. Class arrays are (C,), over all training classes."""
+
+    classes: list[str]
+    total: np.ndarray
+    correct: np.ndarray
+    top5: int = 0
+    recall: int = 0
+    gallery: bool = False
+    fonts: dict[str, list[int]] = field(default_factory=dict)  # font -> [correct, total]
+    confusions: Counter = field(default_factory=Counter)  # (true, predicted) -> images
+
+    def summary(self) -> dict:
+        """Plain numbers for a record, in percent: accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, by font, confusions."""
+        seen = self.total > 0
+        images = int(self.total.sum())
+        if not images:
+            raise InputError("nothing was evaluated: the test set holds no image")
+        correct, total = self.correct[seen], self.total[seen]
+        draws = np.random.default_rng(0).integers(0, len(total), (BOOTSTRAP, len(total)))
+        resampled = 100 * correct[draws].sum(1) / total[draws].sum(1)
+        low, high = np.percentile(resampled, [2.5, 97.5])
+        return {
+            "images": images,
+            "classes": int(seen.sum()),
+            "accuracy": 100 * float(correct.sum()) / images,
+            "accuracy_interval": [float(low), float(high)],
+            "top5": 100 * self.top5 / images,
+            "recall_at_1": 100 * self.recall / images if self.gallery else None,
+            "by_font": {font: {"accuracy": 100 * c / t, "images": t} for font, (c, t) in self.fonts.items()},
+            "confusions": [[self.classes[t], self.classes[p], n] for (t, p), n in self.confusions.most_common(50)],
+        }
+
+
+def evaluate(
+    forward: Callable[[Tensor], Tensor],
+    centroids: Tensor,
+    classes: list[str],
+    banks: Iterable[ImageBank],
+    gallery: tuple[Tensor, Tensor] | None = None,
+    chunk: int = 256,
+) -> Evaluation:
+    """Classify every image by the nearest ideal vector among all training classes.
+
+    Args:
+        forward: images (B, 1, 37, 37) -> embeddings (B, D) in the loss's space.
+        centroids: (C, D) ideal vectors of the training classes.
+        classes: their C names; a bank's classes must be the same list.
+        banks: test images, streamed; only one bank is in memory at a time.
+        gallery: embeddings (M, D) and labels (M,) of the training samples. Recall@1 is the share of test images whose nearest single
+            training sample is of their class (ours: test images of one class are copies of a few scans, so neighbours among them say little).
+        chunk: images embedded at once.
+    """
+    result = Evaluation(classes, np.zeros(len(classes), np.int64), np.zeros(len(classes), np.int64), gallery=gallery is not None)
+    device = centroids.device
+    for bank in banks:
+        if bank.classes != classes:
+            raise InputError(f"a test bank lists {len(bank.classes)} classes other than the {len(classes)} of training; load it with the same class list")
+        if not len(bank):
+            continue
+        embeddings = embed(forward, torch.as_tensor(bank.images, device=device), chunk)
+        labels = torch.as_tensor(bank.labels, device=device)
+        near = nearest(embeddings, centroids, min(5, len(classes)))
+        hit = near[:, 0] == labels
+        result.top5 += int((near == labels[:, None]).any(1).sum())
+        if gallery is not None:
+            result.recall += int((gallery[1][nearest(embeddings, gallery[0], 1)[:, 0]] == labels).sum())
+        np.add.at(result.total, bank.labels, 1)
+        np.add.at(result.correct, bank.labels, hit.cpu().numpy())
+        wrong = ~hit
+        result.confusions.update(zip(labels[wrong].tolist(), near[wrong, 0].tolist(), strict=True))
+        _count_fonts(result, bank, hit.cpu().numpy())
+    return result
+
+
+def nearest(embeddings: Tensor, references: Tensor, k: int, block: int = 4096) -> Tensor:
+    """(N, D) and (M, D) -> (N, k) numbers of the nearest references, nearest first; `block` rows of distances at a time."""
+    return torch.cat([torch.cdist(part, references).topk(k, largest=False).indices for part in embeddings.split(block)])
+
+
+def _count_fonts(result: Evaluation, bank: ImageBank, hit: np.ndarray) -> None:
+    column = next((c for c in ("font", "face") if bank.meta is not None and c in bank.meta), None)
+    if column is None:
+        return
+    for font, rows in bank.meta.groupby(column, observed=True).indices.items():
+        counts = result.fonts.setdefault(str(font), [0, 0])
+        counts[0] += int(hit[rows].sum())
+        counts[1] += len(rows)

@@ -1,0 +1,125 @@
+"""Equations 1, 2, 5 and 6 and Section 3.4: the three losses.
+
+Every loss has a `space`, the map from network outputs to the space its distances live in. Class statistics, mining and
+classification use that space too. `from_distances` is the formula alone, elementwise; `forward` is the formula on embeddings.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from siamese_lib.errors import InputError
+
+
+def distance(x: Tensor, y: Tensor) -> Tensor:
+    """Euclidean distance of rows, (..., D) and (..., D) -> (...); its gradient at distance zero is zero, not NaN."""
+    return torch.linalg.vector_norm(x - y, dim=-1)
+
+
+def _reduce(values: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return values
+    if reduction == "sum":
+        return values.sum()
+    return values.sum() / max(values.numel(), 1)  # an empty batch gives 0 and still has a gradient
+
+
+def _check(reduction: str, **positive: float) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise InputError(f"reduction={reduction!r}: choose 'mean', 'sum' or 'none'")
+    for name, value in positive.items():
+        if not 0 <= value < float("inf"):
+            raise InputError(f"{name}={value!r}: must be a finite number, zero or more")
+
+
+def _same_shape(**inputs: Tensor) -> None:
+    shapes = {name: tuple(x.shape) for name, x in inputs.items()}
+    if len(set(shapes.values())) > 1 or any(len(s) != 2 for s in shapes.values()):
+        raise InputError(f"embeddings must be (B, D) and of one shape, got {shapes}")
+
+
+class ContrastiveLoss(nn.Module):
+    """Eq. 1: y d^2 + (1 - y) max(0, alpha - d)^2, with d the Euclidean distance of a pair and y = 1 for one class."""
+
+    def __init__(self, alpha: float, reduction: str = "mean") -> None:
+        super().__init__()
+        _check(reduction, alpha=alpha)
+        self.alpha, self.reduction = alpha, reduction
+
+    def space(self, x: Tensor) -> Tensor:
+        """Distances are taken between the network's outputs themselves."""
+        return x
+
+    def from_distances(self, d: Tensor, same: Tensor) -> Tensor:
+        """Eq. 1 elementwise: distances d and bool `same`, of one shape."""
+        return torch.where(same, d.square(), (self.alpha - d).clamp(min=0).square())
+
+    def forward(self, x_i: Tensor, x_j: Tensor, same: Tensor) -> Tensor:
+        """x_i, x_j: (B, D) network outputs; same: (B,) bool, True = one class."""
+        _same_shape(x_i=x_i, x_j=x_j)
+        if same.dtype != torch.bool or same.shape != x_i.shape[:1]:
+            raise InputError(f"same must be bool of shape ({len(x_i)},), got {same.dtype} {tuple(same.shape)}")
+        return _reduce(self.from_distances(distance(x_i, x_j), same), self.reduction)
+
+
+class TripletLoss(nn.Module):
+    """Eq. 2: max(0, d_AP - d_AN + alpha); the distances are not squared."""
+
+    def __init__(self, alpha: float, reduction: str = "mean") -> None:
+        super().__init__()
+        _check(reduction, alpha=alpha)
+        self.alpha, self.reduction = alpha, reduction
+
+    def space(self, x: Tensor) -> Tensor:
+        """Distances are taken between the network's outputs themselves."""
+        return x
+
+    def from_distances(self, d_ap: Tensor, d_an: Tensor) -> Tensor:
+        """Eq. 2 elementwise (the two broadcast)."""
+        return (d_ap - d_an + self.alpha).clamp(min=0)
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """anchor, positive, negative: (B, D) network outputs."""
+        _same_shape(anchor=anchor, positive=positive, negative=negative)
+        return _reduce(self.from_distances(distance(anchor, positive), distance(anchor, negative)), self.reduction)
+
+
+class MetricLoss(nn.Module):
+    """Section 3.4: g1^2 + g2^2 + g3 in the space a(x) = log(1 + e^x) (Eq. 5).
+
+    d_AP, d_AN = distances of a(outputs) (Eq. 6); g1 = rho d_AP; g2 = tau a(d_AP - d_AN + alpha);
+    g3 = xi (d(x_A, c_A) + d(x_P, c_P) + d(x_N, c_N)), c the ideal vectors.
+
+    Readings that are ours: the `f` of g2 is Eq. 5; g3 is not squared, as only g1 and g2 are said to be; it is a sum over A, P, N;
+    c lives in the same softplus space and carries no gradient; without centroids (before the first statistics) there is no g3.
+    """
+
+    def __init__(self, rho: float = 0.1, tau: float = 1.0, xi: float = 1.0, alpha: float = 10.0, reduction: str = "mean") -> None:
+        super().__init__()
+        _check(reduction, rho=rho, tau=tau, xi=xi, alpha=alpha)
+        self.rho, self.tau, self.xi, self.alpha, self.reduction = rho, tau, xi, alpha, reduction
+
+    def space(self, x: Tensor) -> Tensor:
+        """Eq. 5: a(x) = log(1 + e^x), without overflow."""
+        return softplus(x)
+
+    def from_distances(self, d_ap: Tensor, d_an: Tensor) -> Tensor:
+        """g1^2 + g2^2 elementwise (the two broadcast)."""
+        g1 = self.rho * d_ap
+        g2 = self.tau * softplus(d_ap - d_an + self.alpha)
+        return g1.square() + g2.square()
+
+    def stability(self, a: Tensor, c: Tensor) -> Tensor:
+        """One summand of g3: xi d(x, c), for a = a(x) already in softplus space; no gradient into c."""
+        return self.xi * distance(a, c.detach())
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor, centroids: tuple[Tensor, Tensor, Tensor] | None = None) -> Tensor:
+        """anchor, positive, negative: (B, D) raw network outputs; centroids: (c_A, c_P, c_N), each (B, D), in softplus space."""
+        _same_shape(anchor=anchor, positive=positive, negative=negative)
+        a_a, a_p, a_n = self.space(anchor), self.space(positive), self.space(negative)
+        values = self.from_distances(distance(a_a, a_p), distance(a_a, a_n))
+        if centroids is not None:
+            _same_shape(anchor=anchor, c_A=centroids[0], c_P=centroids[1], c_N=centroids[2])
+            for a, c in zip((a_a, a_p, a_n), centroids, strict=True):
+                values = values + self.stability(a, c)
+        return _reduce(values, self.reduction)

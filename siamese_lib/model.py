@@ -1,0 +1,53 @@
+"""The network of Table 1."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softsign
+
+from siamese_lib.errors import InputError
+
+SIDE = 37
+EMBEDDING_SIZE = 25
+
+
+class EmbeddingNet(nn.Module):
+    """Table 1: six convolutions with softsign (Eq. 7) and one linear layer; 77,561 parameters.
+
+    Weights are Xavier-uniform, biases zero (ours: the paper names no initialisation).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3)  # 35 x 35
+        self.conv2 = nn.Conv2d(16, 16, 5, stride=2, padding=2)  # 18 x 18
+        self.conv3 = nn.Conv2d(16, 16, 3, padding=1)  # 18 x 18
+        self.conv4 = nn.Conv2d(16, 24, 5, stride=2, padding=2)  # 9 x 9
+        self.conv5 = nn.Conv2d(24, 24, 3, padding=1)  # 9 x 9
+        self.conv6 = nn.Conv2d(24, 24, 3, padding=1)  # 9 x 9
+        self.linear = nn.Linear(24 * 9 * 9, EMBEDDING_SIZE)
+        for layer in self.children():
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed images.
+
+        Args:
+            x: (B, 1, 37, 37) float in [0, 1], ink = 1.
+
+        Returns:
+            (B, 25) raw outputs; the loss decides what space they are read in.
+
+        Raises:
+            InputError: any other image size.
+        """
+        if x.shape[1:] != (1, SIDE, SIDE):
+            raise InputError(f"EmbeddingNet takes images (B, 1, {SIDE}, {SIDE}), got {tuple(x.shape)}; frame them with siamese_lib.data.framing.frame")
+        for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5, self.conv6):
+            x = softsign(conv(x))
+        return self.linear(x.flatten(1))
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 images (B, 37, 37), ink = 255 -> network input (B, 1, 37, 37) in [0, 1]."""
+    return images.unsqueeze(1).float().div_(255)

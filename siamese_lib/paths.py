@@ -1,0 +1,63 @@
+"""Where things lie on disk: defaults relative to the repository, never to the current folder."""
+
+import os
+import tempfile
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+from siamese_lib.errors import InputError
+
+
+def repository_root() -> Path:
+    """Folder that holds `siamese_lib/`, `results/`, `notebooks/`; for an installed wheel the current folder."""
+    parent = Path(__file__).resolve().parents[1]
+    return parent if (parent / "pyproject.toml").is_file() else Path.cwd()
+
+
+def data_folder() -> Path:
+    """Folder with `omniglot/` and `phd08/`: `SIAMESE_DATA`, else `data/` at the repository root.
+
+    Raises:
+        InputError: `SIAMESE_DATA` is set to something that is not a folder.
+    """
+    given = os.environ.get("SIAMESE_DATA")
+    if not given:
+        return repository_root() / "data"
+    if not Path(given).is_dir():
+        raise InputError(f"SIAMESE_DATA={given} is not a folder; set it to the folder that holds omniglot/ and phd08/, or unset it")
+    return Path(given).resolve()
+
+
+def runs_folder() -> Path:
+    """Working runs, checkpoints and executed notebooks (`SIAMESE_RUNS`, else `runs/`); ignored by git."""
+    return Path(os.environ.get("SIAMESE_RUNS") or repository_root() / "runs")
+
+
+def results_folder() -> Path:
+    """Published tables, figures and records."""
+    return repository_root() / "results"
+
+
+@lru_cache(maxsize=1)
+def _temporary_cache(wanted: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="siamese_lib-"))
+    warnings.warn(f"cache folder {wanted} cannot be written; using {folder} for this session (set SIAMESE_CACHE)", stacklevel=3)
+    return folder
+
+
+def cache_folder() -> Path:
+    """Rendered glyphs and packed banks: `SIAMESE_CACHE`, else the user's cache folder; a temporary one, with a warning, where that cannot be written."""
+    given = os.environ.get("SIAMESE_CACHE")
+    if given:
+        folder = Path(given)
+    else:
+        from platformdirs import user_cache_dir
+
+        folder = Path(user_cache_dir("siamese_lib", appauthor=False))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder.resolve()
+    except OSError:
+        return _temporary_cache(str(folder))

@@ -1,0 +1,255 @@
+"""The training loop. It knows what a batch, a sampler and a loss do, never which one it has."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from siamese_lib.augment import Augmentation
+from siamese_lib.errors import InputError
+from siamese_lib.evaluation import embed
+from siamese_lib.model import to_float
+from siamese_lib.statistics import ClassStatistics, class_statistics
+from siamese_lib.storage import atomic_write
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast: `steps` optimiser steps of Adam at `rate`, cut into `updates` periods of (nearly) equal length.
+
+    After each period: statistics of the classes, update of the samplers, validation, a line of history, a checkpoint.
+    `statistics_samples` is how many clean images a class such a pass takes (None: all); the last one takes all.
+    """
+
+    steps: int
+    updates: int
+    rate: float
+    schedule: str = "one-cycle"
+    statistics_samples: int | None = None
+    chunk: int = 256
+
+    def rate_at(self, step: int) -> float:
+        """one-cycle: linear warm-up over a tenth of the steps, then half a cosine down to zero."""
+        if self.schedule == "constant":
+            return self.rate
+        warm = max(1, self.steps // 10)
+        if step < warm:
+            return self.rate * (step + 1) / warm
+        return self.rate * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm))) / 2
+
+    def period_ends(self) -> list[int]:
+        return [self.steps * (k + 1) // self.updates for k in range(self.updates)]
+
+
+def seeded_generator(seed: int, device: torch.device) -> torch.Generator:
+    """The one source of chance of a run, on the device where the batches are made."""
+    return torch.Generator(device).manual_seed(seed)
+
+
+def choose_device(name: str | None) -> torch.device:
+    """`cpu`, `cuda`, `cuda:1` ...; None: CUDA where it is, else the CPU.
+
+    Raises:
+        InputError: CUDA is asked for and absent, or the name is unknown.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"device={name!r} is unknown; use cpu or cuda") from error
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise InputError(f"device={name!r} asked for, but this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu")
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device={name!r} is not supported; use cpu or cuda")
+    return device
+
+
+class Trainer:
+    """Trains a network in place.
+
+    Args:
+        model: the network, on the device of `images`.
+        loss: a loss of siamese_lib.losses.
+        batch: draws and scores a step (siamese_lib.batches); its samplers are updated from the class statistics.
+        images, labels: the whole training set, uint8 (N, 37, 37) and long (N,), on the device.
+        plan: length, rate and periods.
+        augment: applied to every training image.
+        generator: all random numbers of the run.
+        validate: called with (forward, statistics) after each period; returns an accuracy in percent.
+        checkpoint: file written after each period and resumed from where it exists.
+        compiled: whether to try torch.compile; `self.compiled` then says whether it is.
+        report: called with each line of history.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: nn.Module,
+        batch,
+        images: Tensor,
+        labels: Tensor,
+        plan: Plan,
+        augment: Augmentation,
+        generator: torch.Generator,
+        validate: Callable[[Callable[[Tensor], Tensor], ClassStatistics], float] | None = None,
+        checkpoint: Path | None = None,
+        compiled: bool = False,
+        report: Callable[[dict], None] | None = None,
+    ) -> None:
+        self.model, self.loss, self.batch, self.images, self.labels = model, loss, batch, images, labels
+        self.plan, self.augment, self.generator = plan, augment, generator
+        self.validate, self.checkpoint, self.report = validate, checkpoint, report
+        self.num_classes = int(labels.max()) + 1
+        self.optimiser = torch.optim.Adam(model.parameters(), lr=plan.rate, fused=True)
+        self.statistics: ClassStatistics | None = None
+        self.step = self.triplets = 0
+        self.seconds = 0.0
+        self.history: list[dict] = []
+        self.probabilities: list[Tensor] = [batch.positives.probabilities.cpu()]  # P_0, P_1, ...: (C,) each
+        self.compiled = compiled
+        self._network = self._compile() if compiled else model
+        if checkpoint is not None and checkpoint.exists():
+            self._resume()
+
+    def _compile(self) -> nn.Module:
+        network = torch.compile(self.model, dynamic=False)
+        try:
+            embed(network, self.images[: self.plan.chunk], self.plan.chunk)
+            return network
+        except Exception as error:  # whatever the compiler or the C++ tool chain raises: the plain network gives the same numbers
+            warnings.warn(f"torch.compile failed ({type(error).__name__}); going on without it, about half as fast", stacklevel=3)
+            self.compiled = False
+            return self.model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 1, 37, 37) -> embeddings (B, D) in the loss's space."""
+        return self.loss.space(self._network(x))
+
+    def fit(self) -> ClassStatistics:
+        """Train to the end of the plan; returns the statistics of the finished network over all training samples.
+
+        Raises:
+            FloatingPointError: a loss that is not finite; the last checkpoint is from before it.
+        """
+        for end in self.plan.period_ends():
+            if self.step < end:
+                self._period(end)
+        if self.statistics is None:
+            raise InputError("the plan has no step; raise the number of images")
+        return self.statistics
+
+    def _period(self, end: int) -> None:
+        start, began = self.step, time.perf_counter()
+        sums = torch.zeros(5, dtype=torch.float64, device=self.images.device)
+        while self.step < end:
+            sums += self._step()
+        if not torch.isfinite(sums).all():  # the CPU has said so at the step itself
+            raise self._not_finite(f"between iterations {start} and {end}")
+        loss, d_ap, d_an, active, triplets = (sums / torch.tensor([end - start] * 4 + [1.0], device=sums.device)).tolist()
+        self.triplets += int(triplets)
+        self.statistics = self._class_statistics(all_samples=end == self.plan.steps)
+        self.batch.positives.update(self.statistics)
+        self.batch.negatives.update(self.statistics)
+        self.seconds += time.perf_counter() - began
+        self.probabilities.append(self.batch.positives.probabilities.cpu())
+        c = self.statistics.centroids
+        line = {"step": self.step, "images": self.step * self.batch.images_a_step, "triplets": self.triplets, "loss": loss, "d_ap": d_ap, "d_an": d_an}
+        line |= {"active": active, "spread": float((c - c.mean(0)).square().sum(1).mean().sqrt()), "class_spread": float(self.statistics.spread.mean())}
+        line |= {"rate": self.plan.rate_at(self.step - 1), "seconds": self.seconds}
+        line["accuracy"] = self.validate(self.forward, self.statistics) if self.validate else None
+        self.history.append(line)
+        self._warn_of_collapse(line)
+        if self.checkpoint is not None:
+            self._save()
+        if self.report is not None:
+            self.report(line)
+
+    def _step(self) -> Tensor:
+        """One optimiser step; returns loss, mean d_AP, mean d_AN, active share and number of triplets."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plan.rate_at(self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        sums = torch.zeros(5, dtype=torch.float64, device=self.images.device)
+        centroids = None if self.statistics is None else self.statistics.centroids
+        for part in self.batch.draw(self.generator):
+            x = self.augment(to_float(self.images[part.images]), self.generator)
+            result = self.batch.loss(self.loss, part, self._network(x), centroids)
+            (result.loss * part.share).backward()
+            means = torch.stack([result.loss.detach(), result.d_ap, result.d_an, result.active]).double() * part.share
+            sums += torch.cat([means, result.count.double()[None]])
+        if sums.device.type == "cpu" and not torch.isfinite(sums[0]):
+            raise self._not_finite(f"at iteration {self.step}")
+        self.optimiser.step()
+        self.step += 1
+        return sums
+
+    def _not_finite(self, where: str) -> FloatingPointError:
+        return FloatingPointError(
+            f"the loss is not finite {where} (period {len(self.history) + 1} of {self.plan.updates}, {self.plan}, "
+            f"{type(self.loss).__name__}, {type(self.batch).__name__}); lower the rate"
+        )
+
+    def _class_statistics(self, all_samples: bool) -> ClassStatistics:
+        """Of clean training images in the loss's space: all, or `statistics_samples` drawn a class."""
+        samples = self.plan.statistics_samples
+        if all_samples or samples is None:
+            images, labels = self.images, self.labels
+        else:
+            classes = torch.arange(self.num_classes, device=self.labels.device)
+            chosen = self.batch.samples.draw(classes, samples, self.generator).flatten()
+            images, labels = self.images[chosen], self.labels[chosen]
+        return class_statistics(embed(self.forward, images, self.plan.chunk), labels, self.num_classes)
+
+    def _warn_of_collapse(self, line: dict) -> None:
+        """Everything in one point: the loss stands at its margin and no gradient is left."""
+        if len(self.history) >= 2 and line["d_an"] < 0.01 * self.loss.alpha and line["active"] > 0.99:
+            warnings.warn(
+                f"the embedding has collapsed at iteration {self.step}: mean d_AP {line['d_ap']:.3g}, mean d_AN {line['d_an']:.3g} "
+                f"(margin {self.loss.alpha:g}), active share {line['active']:.0%}, spread of the ideal vectors {line['spread']:.3g}, "
+                f"loss {line['loss']:.3g}; lower the rate (now {self.plan.rate:g}) or start with easier negatives",
+                stacklevel=4,
+            )
+
+    # Checkpoints: everything that the next period depends on, so that a resumed run gives the same bits.
+
+    def _save(self) -> None:
+        state = {
+            "plan": repr(self.plan),
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "positives": self.batch.positives.state_dict(),
+            "negatives": self.batch.negatives.state_dict(),
+            "centroids": self.statistics.centroids,
+            "spread": self.statistics.spread,
+            "probabilities": self.probabilities,
+            "history": self.history,
+            "progress": [self.step, self.triplets, self.seconds],
+        }
+        with atomic_write(self.checkpoint) as temporary:
+            torch.save(state, temporary)
+
+    def _resume(self) -> None:
+        device = self.images.device
+        try:
+            state = torch.load(self.checkpoint, map_location=device, weights_only=True)
+            plan = state["plan"]
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.generator.set_state(state["generator"].cpu())
+            self.batch.positives.load_state_dict(state["positives"])
+            self.batch.negatives.load_state_dict(state["negatives"])
+            self.statistics = ClassStatistics(state["centroids"], state["spread"])
+            self.probabilities = [p.cpu() for p in state["probabilities"]]
+            self.history = state["history"]
+            self.step, self.triplets, self.seconds = state["progress"]
+        except Exception as error:  # torch raises many kinds for a file that is cut short or not a checkpoint
+            raise InputError(f"checkpoint {self.checkpoint} cannot be read ({type(error).__name__}: {error}); delete it to start anew") from error
+        if plan != repr(self.plan):
+            raise InputError(f"checkpoint {self.checkpoint} belongs to another plan ({plan}, wanted {self.plan}); delete it to start anew")

@@ -1,0 +1,72 @@
+"""What the tests share: a folder of their own for runs, and real data and fonts that are there or are said to be missing.
+
+`SIAMESE_REQUIRE_DATA=1` and `SIAMESE_REQUIRE_FONTS=1` (set in CI) turn a skip for want of real data or of the Debian faces into a failure.
+"""
+
+import os
+import tempfile
+import warnings
+
+import pytest
+
+# before numba is imported: its default, beside the installed packages, may be read-only
+os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"siamese_lib-numba-{os.getuid()}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _surroundings(tmp_path_factory):
+    """Runs go to a temporary folder, torch uses two threads. Rendered glyphs stay in the user's cache: drawing them again is slow."""
+    import torch
+
+    torch.set_num_threads(2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIAMESE_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield
+
+
+def _missing(what: str, require: str):
+    """Skips, or fails where the environment variable `require` says that it must be there."""
+    if os.environ.get(require) == "1":
+        pytest.fail(f"{what}, and {require}=1", pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """`real_data(name)`: the folder of a real data set ("phd08", "omniglot"), or a skip that says which."""
+    from siamese_lib.paths import data_folder
+
+    def find(name: str):
+        folder = data_folder() / name
+        if not folder.is_dir() or not any(folder.iterdir()):
+            _missing(f"no {name} in {folder.parent} (SIAMESE_DATA names another folder)", "SIAMESE_REQUIRE_DATA")
+        return folder
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def phd08_folder(real_data):
+    return real_data("phd08")
+
+
+@pytest.fixture(scope="session")
+def omniglot_folder(real_data):
+    return real_data("omniglot")
+
+
+@pytest.fixture(scope="session")
+def debian_faces():
+    """{split: found faces} of the Debian fonts, or a skip."""
+    from siamese_lib.data.faces import SPLITS, find_faces
+    from siamese_lib.errors import InputError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = {split: find_faces(split) for split in SPLITS}
+    except InputError as error:
+        _missing(f"no Hangul fonts: {error}", "SIAMESE_REQUIRE_FONTS")
+    if any(face.fallback for faces in found.values() for face in faces):
+        _missing("the Debian faces are not all installed (make fonts)", "SIAMESE_REQUIRE_FONTS")
+    return found

@@ -1,0 +1,123 @@
+import hashlib
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siamese_lib.data import faces
+from siamese_lib.data.faces import FALLBACK_FACES, SPLITS, TEST_FACES, TRAIN_FACES, VALIDATION_FACES, Face, declared_faces, find_faces, font_file
+from siamese_lib.data.glyphs import masters
+from siamese_lib.errors import InputError
+
+SHAPES = {"가": [(100, 0, 400, 700)], "나": [(100, 0, 800, 200)]}
+has_stopgap = all(importlib.util.find_spec(package) for package in faces.PYPI_PACKAGES)
+
+
+def test_declared_counts_letters_and_hashes():
+    assert (len(TRAIN_FACES), len(VALIDATION_FACES), len(TEST_FACES)) == (8, 2, 9)
+    assert list(TEST_FACES) == ["S", "G", "M", "N", "B", "D", "Y", "H1", "H2"]
+    assert [face.letter for face in declared_faces("test")] == list(TEST_FACES)
+    every = [face for split in SPLITS for face in declared_faces(split)]
+    assert len({face.key for face in every}) == len({face.file for face in every}) == 19
+    assert all(len(face.sha256) == 64 for face in every)
+
+
+def test_no_family_in_two_splits():
+    families = {split: {face.family for face in declared_faces(split)} for split in SPLITS}
+    assert not families["train"] & families["validation"]
+    assert not (families["train"] | families["validation"]) & families["test"]
+    # A family is at least what the files' names say: UnPilgi and UnPilgia are one.
+    assert TEST_FACES["B"].family == TEST_FACES["Y"].family and TEST_FACES["S"].family == TEST_FACES["N"].family
+    assert not {face.family for part in ("train", "validation") for face in FALLBACK_FACES[part]} & {face.family for face in FALLBACK_FACES["test"]}
+
+
+def test_debian_files_are_the_declared_ones(debian_faces):
+    for split in SPLITS:
+        for found in find_faces(split):
+            assert not found.fallback
+            assert found.sha256 == found.face.sha256 and found.note == "", f"{found.path} differs from the declared file"
+
+
+@pytest.fixture
+def small_set(tiny_font, monkeypatch, tmp_path, cache):
+    """Three declared faces, one a split, in a folder; no stopgap; returns the folder."""
+    paths = [tiny_font(f"{split}.ttf", {"가": [(100, 0, 300 + 100 * place, 700)], "나": SHAPES["나"]}) for place, split in enumerate(SPLITS)]
+    made = [Face(path.stem, path.stem, path.name, "fonts-tiny", hashlib.sha256(path.read_bytes()).hexdigest(), "") for path in paths]
+    monkeypatch.setattr(faces, "TRAIN_FACES", made[:1])
+    monkeypatch.setattr(faces, "VALIDATION_FACES", made[1:2])
+    monkeypatch.setattr(faces, "TEST_FACES", {"S": made[2]})
+    monkeypatch.setattr(faces, "PYPI_PACKAGES", ())
+    monkeypatch.setenv("SIAMESE_FONTS", str(paths[0].parent))
+    return paths[0].parent
+
+
+def test_folders_of_the_variable_replace_the_system_ones(small_set, tmp_path, monkeypatch):
+    (found,) = find_faces("validation")
+    assert found.path == small_set / "validation.ttf" and not found.fallback and found.note == ""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("SIAMESE_FONTS", os.pathsep.join([str(tmp_path / "empty"), str(small_set)]))
+    assert find_faces("test")[0].path == small_set / "test.ttf"
+    monkeypatch.setenv("SIAMESE_FONTS", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="nowhere.*not a folder"):
+        find_faces("test")
+
+
+def test_declared_edition_is_preferred_and_another_is_noted(small_set, tiny_font, tmp_path):
+    shutil.copy(tiny_font("other.ttf", SHAPES), small_set / "train.ttf.tmp")
+    other = small_set / "a" / "train.ttf"
+    other.parent.mkdir()
+    shutil.move(small_set / "train.ttf.tmp", other)
+    assert find_faces("train")[0].path == small_set / "train.ttf"
+    (small_set / "train.ttf").unlink()
+    (found,) = find_faces("train")
+    assert found.path == other and found.sha256 != found.face.sha256 and "another edition of train.ttf" in found.note
+
+
+def test_cached_glyphs_stand_in_for_absent_files(small_set, cache):
+    before = {split: masters(find_faces(split)[0], ["가", "나"]) for split in SPLITS}
+    shutil.rmtree(small_set)
+    small_set.mkdir()
+    for split in SPLITS:
+        (found,) = find_faces(split)
+        assert found.path is None and "cache" in found.note and not found.fallback
+        assert np.array_equal(masters(found, ["가", "나"]).images, before[split].images)
+    with pytest.raises(InputError, match="train.ttf is not on this machine.*make fonts"):
+        masters(find_faces("train")[0], ["다"])
+    shutil.rmtree(cache)
+    with pytest.raises(InputError, match="3 of 3 Hangul faces.*train.ttf, validation.ttf, test.ttf.*make fonts.*fonts-tiny"):
+        find_faces("train")
+
+
+@pytest.mark.skipif(not has_stopgap, reason="koreanize-matplotlib and pylopdf-fonts-ko are not installed")
+def test_stopgap_where_one_declared_face_is_missing(small_set, monkeypatch):
+    monkeypatch.setattr(faces, "PYPI_PACKAGES", ("koreanize_matplotlib", "pylopdf_fonts_ko"))
+    (small_set / "test.ttf").unlink()
+    with pytest.warns(UserWarning, match="test.ttf not found.*make fonts"):
+        found = {split: find_faces(split) for split in SPLITS}
+    assert [len(found[split]) for split in SPLITS] == [4, 1, 1]
+    assert all(face.fallback and face.note == "" for listed in found.values() for face in listed)
+    assert found["test"][0].face.key == "NotoSansKR" and isinstance(found["test"][0].path, Path)
+
+
+def test_own_font_file(tiny_font):
+    path = tiny_font("mine.ttf", SHAPES)
+    found = font_file(str(path))
+    assert found.face.key == "mine" and found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(InputError, match="absent.ttf does not exist"):
+        font_file(path.with_name("absent.ttf"))
+
+
+def test_hash_follows_a_changed_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    first = faces.file_sha256(path)
+    path.write_bytes(b"three")
+    assert first != faces.file_sha256(path) == hashlib.sha256(b"three").hexdigest()
+
+
+def test_unknown_split():
+    with pytest.raises(InputError, match="'dev'"):
+        find_faces("dev")

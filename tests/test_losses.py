@@ -1,0 +1,152 @@
+"""Values worked out by hand, explicit loops over random inputs, gradients where points coincide."""
+
+import math
+
+import pytest
+import torch
+
+from siamese_lib.errors import InputError
+from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
+
+LN2 = math.log(2)
+
+
+def softplus(x: float) -> float:
+    return math.log1p(math.exp(-abs(x))) + max(x, 0)
+
+
+def euclid(x, y) -> float:
+    return math.sqrt(sum((a - b) ** 2 for a, b in zip(x, y, strict=True)))
+
+
+def inverse_softplus(a: float) -> float:
+    """x with log(1 + e^x) = a."""
+    return math.log(math.expm1(a))
+
+
+def points(*rows) -> torch.Tensor:
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def test_contrastive_by_hand():
+    x_i, x_j = points([0, 0], [0, 0], [1, 1]), points([3, 4], [3, 4], [1, 13])
+    same = torch.tensor([True, False, False])
+    values = ContrastiveLoss(8.0, "none")(x_i, x_j, same)
+    torch.testing.assert_close(values, torch.tensor([25.0, 9.0, 0.0], dtype=torch.float64), atol=1e-6, rtol=0)
+    assert ContrastiveLoss(8.0)(x_i, x_j, same).item() == pytest.approx(34 / 3, abs=1e-6)
+
+
+def test_triplet_by_hand_distances_are_not_squared():
+    a, p, n = points([0, 0], [0, 0]), points([3, 4], [0, 1]), points([0, 6], [9, 12])
+    torch.testing.assert_close(TripletLoss(2.0, "none")(a, p, n), torch.tensor([1.0, 0.0], dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+def test_metric_loss_by_hand():
+    # Outputs chosen so that a(x) = log(1 + e^x) gives the round points (1, 1), (4, 5), (1, 13): d_AP = 5, d_AN = 12.
+    a, p, n = (points([inverse_softplus(u), inverse_softplus(v)]) for u, v in ((1, 1), (4, 5), (1, 13)))
+    g1, g2 = 0.1 * 5, softplus(5 - 12 + 10)
+    assert MetricLoss()(a, p, n).item() == pytest.approx(g1**2 + g2**2, abs=1e-6)
+    c = (points([1, 1]), points([1, 1]), points([1, 10]))  # distances 0, 5 and 3
+    assert MetricLoss()(a, p, n, c).item() == pytest.approx(g1**2 + g2**2 + 0 + 5 + 3, abs=1e-6)
+    g1, g2 = 0.3 * 5, 0.5 * softplus(5 - 12 + 4)
+    assert MetricLoss(rho=0.3, tau=0.5, xi=2.0, alpha=4.0)(a, p, n, c).item() == pytest.approx(g1**2 + g2**2 + 2 * 8, abs=1e-6)
+
+
+def test_metric_loss_of_coinciding_points_by_hand():
+    x = points([0, 0, 0])
+    assert MetricLoss(alpha=0.0)(x, x, x).item() == pytest.approx(LN2**2, abs=1e-6)  # g2 = a(0) = ln 2
+    c = (torch.zeros_like(x),) * 3  # a(0) = ln 2 in each of three coordinates
+    assert MetricLoss(alpha=0.0)(x, x, x, c).item() == pytest.approx(LN2**2 + 3 * math.sqrt(3) * LN2, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_losses_equal_explicit_loops(seed, reduction):
+    g = torch.Generator().manual_seed(seed)
+    a, p, n, c1, c2, c3 = (torch.randn(17, 6, generator=g, dtype=torch.float64) * 4 for _ in range(6))
+    same = torch.rand(17, generator=g) < 0.5
+    contrastive, triplet, metric = [], [], []
+    for k in range(17):
+        d = euclid(a[k], p[k])
+        contrastive.append(d**2 if same[k] else max(0, 7 - d) ** 2)
+        triplet.append(max(0, d - euclid(a[k], n[k]) + 3))
+        s_a, s_p, s_n = ([softplus(float(v)) for v in x[k]] for x in (a, p, n))
+        d_ap, d_an = euclid(s_a, s_p), euclid(s_a, s_n)
+        metric.append(0.01 * d_ap**2 + softplus(d_ap - d_an + 10) ** 2 + euclid(s_a, c1[k]) + euclid(s_p, c2[k]) + euclid(s_n, c3[k]))
+    reduce = {"mean": torch.mean, "sum": torch.sum, "none": lambda x: x}[reduction]
+    for got, wanted in [
+        (ContrastiveLoss(7.0, reduction)(a, p, same), contrastive),
+        (TripletLoss(3.0, reduction)(a, p, n), triplet),
+        (MetricLoss(reduction=reduction)(a, p, n, (c1, c2, c3)), metric),
+    ]:
+        torch.testing.assert_close(got, reduce(torch.tensor(wanted, dtype=torch.float64)), atol=1e-6, rtol=0)
+
+
+def cases(x, y, z):
+    same = torch.tensor([True, False])
+    yield "contrastive", ContrastiveLoss(10.0)(x, y, same)
+    yield "triplet", TripletLoss(10.0)(x, y, z)
+    yield "metric", MetricLoss()(x, y, z)
+    yield "metric with centroids", MetricLoss()(x, y, z, tuple(torch.nn.functional.softplus(v).detach() for v in (x, y, z)))
+
+
+def test_gradients_are_finite_where_points_coincide():
+    for index in range(4):
+        x = torch.zeros(2, 25, requires_grad=True)
+        y, z = x * 1, x * 1
+        name, value = list(cases(x, y, z))[index]
+        value.backward()
+        assert torch.isfinite(x.grad).all(), name
+
+
+def test_no_overflow_at_large_outputs():
+    x = torch.full((2, 25), 1e4, requires_grad=True)
+    for name, value in cases(x, -x, x * 0):
+        (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
+        assert torch.isfinite(value) and torch.isfinite(gradient).all(), name
+
+
+def test_gradcheck_away_from_the_kinks():
+    g = torch.Generator().manual_seed(3)
+    a, p, n = (torch.randn(4, 5, generator=g, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    c = tuple(torch.rand(4, 5, generator=g, dtype=torch.float64) * 3 for _ in range(3))
+    assert torch.autograd.gradcheck(lambda *x: MetricLoss()(*x, c), (a, p, n))
+    assert torch.autograd.gradcheck(TripletLoss(5.0), (a, p, n))
+    assert torch.autograd.gradcheck(lambda x, y: ContrastiveLoss(9.0)(x, y, torch.tensor([True, False, True, False])), (a, p))
+
+
+def test_centroids_carry_no_gradient():
+    x = torch.randn(3, 4)
+    c = torch.rand(3, 4, requires_grad=True)
+    value = MetricLoss()(x.requires_grad_(), x + 1, x - 1, (c, c, c))
+    value.backward()
+    assert c.grad is None and x.grad.abs().sum() > 0
+
+
+def test_an_empty_batch_gives_zero_with_a_gradient():
+    x = torch.zeros(0, 25, requires_grad=True)
+    for value in (TripletLoss(1.0)(x, x, x), MetricLoss()(x, x, x), ContrastiveLoss(1.0)(x, x, torch.zeros(0, dtype=torch.bool))):
+        assert value.item() == 0
+        value.backward()
+
+
+def test_spaces():
+    x = torch.tensor([[-1.0, 2.0]])
+    assert torch.equal(TripletLoss(1.0).space(x), x) and torch.equal(ContrastiveLoss(1.0).space(x), x)
+    torch.testing.assert_close(MetricLoss().space(x), torch.log(1 + torch.exp(x)))
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: TripletLoss(1.0, "average"), "average"),
+        (lambda: MetricLoss(rho=-1), "rho=-1"),
+        (lambda: ContrastiveLoss(float("nan")), "alpha=nan"),
+        (lambda: TripletLoss(1.0)(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(1, 3)), r"\(1, 3\)"),
+        (lambda: MetricLoss()(*[torch.zeros(2, 3)] * 3, (torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 4))), "c_N"),
+        (lambda: ContrastiveLoss(1.0)(torch.zeros(2, 3), torch.zeros(2, 3), torch.ones(2)), "bool"),
+    ],
+)
+def test_bad_input(make, message):
+    with pytest.raises(InputError, match=message):
+        make()

@@ -1,0 +1,173 @@
+"""Eq. 3 and 4 by hand, sampled frequencies by chi-square, clusters against scipy on all distances."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import pdist, squareform
+
+from siamese_lib.errors import InputError
+from siamese_lib.mining import AutoClustering, AutoProbabilistic, UniformNegatives, UniformPositives
+from siamese_lib.statistics import ClassStatistics
+
+
+def spreads(*d: float) -> ClassStatistics:
+    return ClassStatistics(torch.zeros(len(d), 2), torch.tensor(d, dtype=torch.float64))
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def close(got: torch.Tensor, wanted) -> None:
+    torch.testing.assert_close(got, torch.tensor(wanted, dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+def test_probabilities_by_hand_w_0():
+    for gamma, wanted in [(1.0, [0.1, 0.2, 0.3, 0.4]), (2.0, [1 / 354, 16 / 354, 81 / 354, 256 / 354]), (0.0, [0.25] * 4)]:
+        sampler = AutoProbabilistic(4, gamma=gamma)
+        close(sampler.probabilities, [0.25] * 4)  # P_0
+        sampler.update(spreads(1, 2, 3, 4))
+        close(sampler.probabilities, wanted)  # gamma acts twice: proportional to d^(gamma^2)
+
+
+def test_probabilities_by_hand_with_memory():
+    sampler = AutoProbabilistic(2, gamma=2.0, w=0.5)
+    sampler.update(spreads(1, 3))
+    # P = (1, 9) / 10; 0.5 P + 0.5 P_0 = (0.3, 0.7); squared (0.09, 0.49), normalised by 0.58
+    close(sampler.probabilities, [0.09 / 0.58, 0.49 / 0.58])
+    sampler.update(spreads(2, 2))
+    first, second = 0.25 + 0.5 * 0.09 / 0.58, 0.25 + 0.5 * 0.49 / 0.58
+    close(sampler.probabilities, [first**2 / (first**2 + second**2), second**2 / (first**2 + second**2)])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_probabilities_equal_an_explicit_loop(seed):
+    rng = np.random.default_rng(seed)
+    gamma, w, n = rng.uniform(0.2, 3), rng.uniform(0, 1), 50
+    sampler, previous = AutoProbabilistic(n, gamma, w), [1 / n] * n
+    for _ in range(4):
+        d = rng.uniform(0, 20, n)
+        sampler.update(ClassStatistics(torch.zeros(n, 2), torch.from_numpy(d)))
+        total = sum(value**gamma for value in d)
+        previous = [((1 - w) * value**gamma / total + w * old) ** gamma for value, old in zip(d, previous, strict=True)]
+        previous = [value / sum(previous) for value in previous]
+        close(sampler.probabilities, previous)
+        assert float(sampler.probabilities.sum()) == pytest.approx(1, abs=1e-12)
+
+
+def test_extreme_spreads_neither_overflow_nor_vanish():
+    sampler = AutoProbabilistic(3, gamma=10)
+    for d in ([1e30, 1e30, 1e30], [1e-30, 1e-30, 1e-30]):
+        sampler.update(spreads(*d))
+        close(sampler.probabilities, [1 / 3] * 3)
+    sampler.update(spreads(0, 0, 0))
+    close(sampler.probabilities, [1 / 3] * 3)
+
+
+def chi_square(drawn: torch.Tensor, expected: torch.Tensor) -> float:
+    return stats.chisquare(np.bincount(drawn.numpy(), minlength=len(expected)), (expected * len(drawn)).numpy()).pvalue
+
+
+def test_positive_frequencies():
+    g, n = generator(), 200_000
+    uniform = UniformPositives(30)
+    assert chi_square(uniform.sample(n, g), uniform.probabilities) > 1e-3
+    sampler = AutoProbabilistic(30, gamma=1.5)
+    sampler.update(ClassStatistics(torch.zeros(30, 2), torch.linspace(0.5, 4, 30)))
+    assert chi_square(sampler.sample(n, g), sampler.probabilities) > 1e-3
+    assert chi_square(sampler.sample(n, g), uniform.probabilities) < 1e-6  # the test can tell
+
+
+def test_a_class_of_probability_zero_is_never_drawn():
+    sampler = AutoProbabilistic(4)
+    sampler.update(spreads(0, 1, 0, 1))
+    assert set(sampler.sample(10_000, generator()).tolist()) == {1, 3}
+
+
+def clustered(theta: float) -> AutoClustering:
+    """Six classes: {0, 1, 2} close together, {3, 4} close together, 5 alone."""
+    points = torch.tensor([[0.0], [1.0], [2.0], [50.0], [51.0], [200.0]])
+    sampler = AutoClustering(6, theta=theta, eta=3)
+    sampler.update(ClassStatistics(points, torch.ones(6)))
+    return sampler
+
+
+def test_clusters_by_hand():
+    assert clustered(0.5).clusters.tolist() == [0, 0, 0, 1, 1, 2]
+
+
+@pytest.mark.parametrize("theta", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("positive", [0, 4, 5])
+def test_negative_frequencies(theta, positive):
+    n, others = 60_000, [c for c in range(6) if c != positive]
+    inside = {0: [1, 2], 4: [3], 5: []}[positive]
+    drawn = clustered(theta).sample(torch.full((n,), positive), generator())
+    share = theta if inside else 0.0
+    expected = torch.tensor([(1 - share) / 5 + (share / len(inside) if c in inside else 0) for c in others], dtype=torch.float64)
+    assert (drawn != positive).all()
+    counts = np.bincount(drawn.numpy(), minlength=6)[others]
+    keep = expected.numpy() > 0
+    assert counts[~keep].sum() == 0
+    if keep.sum() > 1:
+        assert stats.chisquare(counts[keep], expected.numpy()[keep] * n).pvalue > 1e-3
+
+
+def test_uniform_negatives():
+    positive = torch.arange(7).repeat(20_000)
+    drawn = UniformNegatives(7).sample(positive, generator())
+    assert (drawn != positive).all()
+    for c in range(7):
+        counts = np.bincount(drawn[positive == c].numpy(), minlength=7)
+        assert stats.chisquare(np.delete(counts, c)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("sampler", [UniformNegatives(2), AutoClustering(2, theta=1.0), AutoClustering(300, theta=0.5, eta=200)])
+def test_negatives_never_equal_positives(sampler):
+    g = generator(1)
+    sampler.update(ClassStatistics(torch.randn(sampler.num_classes, 5, generator=g), torch.ones(sampler.num_classes)))
+    positive = torch.randint(sampler.num_classes, (50_000,), generator=g)
+    drawn = sampler.sample(positive, g)
+    assert (drawn != positive).all() and drawn.min() >= 0 and drawn.max() < sampler.num_classes
+
+
+@pytest.mark.parametrize("classes, eta", [(40, 15), (700, 600), (700, 0), (5, 1000)])
+def test_clusters_equal_scipys_components_of_all_distances(classes, eta):
+    points = torch.randn(classes, 25, generator=generator(2))
+    sampler = AutoClustering(classes, eta=eta)
+    sampler.update(ClassStatistics(points, torch.ones(classes)))
+    d = squareform(pdist(points.double().numpy()))
+    i, j = np.triu_indices(classes, 1)
+    smallest = np.argsort(d[i, j], kind="stable")[:eta]
+    graph = coo_array((np.ones(len(smallest)), (i[smallest], j[smallest])), shape=(classes, classes))
+    assert sampler.clusters.tolist() == connected_components(graph, directed=False)[1].tolist()
+
+
+def test_states_come_back():
+    for sampler, other in [(clustered(0.5), AutoClustering(6, 0.5, 3)), (AutoProbabilistic(4), AutoProbabilistic(4))]:
+        if isinstance(sampler, AutoProbabilistic):
+            sampler.update(spreads(1, 2, 3, 9))
+        other.load_state_dict(sampler.state_dict())
+        arguments = (torch.tensor([0, 3, 5] * 9),) if isinstance(sampler, AutoClustering) else (30,)
+        assert torch.equal(sampler.sample(*arguments, generator(5)), other.sample(*arguments, generator(5)))
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: AutoProbabilistic(5, gamma=-1), "gamma=-1"),
+        (lambda: AutoProbabilistic(5, w=1.5), "w=1.5"),
+        (lambda: AutoProbabilistic(3).update(spreads(1, 2)), r"\(2,\)"),
+        (lambda: AutoProbabilistic(2).update(spreads(1, float("nan"))), "finite"),
+        (lambda: AutoClustering(5, theta=2), "theta=2"),
+        (lambda: AutoClustering(5, eta=1.5), "eta=1.5"),
+        (lambda: AutoClustering(5).update(spreads(1, 2)), "2 classes for a sampler of 5"),
+        (lambda: UniformNegatives(1), "num_classes=1"),
+        (lambda: UniformPositives(0), "num_classes=0"),
+    ],
+)
+def test_bad_input(make, message):
+    with pytest.raises(InputError, match=message):
+        make()

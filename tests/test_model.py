@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from siamese_lib.errors import InputError
+from siamese_lib.model import EmbeddingNet, to_float
+
+
+def test_table_1_sizes_and_parameters():
+    net, sides = EmbeddingNet(), []
+    for layer in net.children():
+        layer.register_forward_hook(lambda _, __, out: sides.append(out.shape[-1]))
+    assert net(torch.rand(3, 1, 37, 37)).shape == (3, 25)
+    assert sides == [35, 18, 18, 9, 9, 9, 25]
+    assert sum(p.numel() for p in net.parameters()) == 77_561
+
+
+def test_forward_equals_the_layers_written_out():
+    net = EmbeddingNet()
+    x = y = torch.rand(2, 1, 37, 37)
+    for name, stride, padding in [("conv1", 1, 0), ("conv2", 2, 2), ("conv3", 1, 1), ("conv4", 2, 2), ("conv5", 1, 1), ("conv6", 1, 1)]:
+        layer = getattr(net, name)
+        y = torch.conv2d(y, layer.weight, layer.bias, stride, padding)
+        y = y / (1 + y.abs())  # Eq. 7
+    torch.testing.assert_close(net(x), y.reshape(2, -1) @ net.linear.weight.T + net.linear.bias)
+
+
+def test_initialisation_is_xavier_uniform_with_zero_bias():
+    net = EmbeddingNet()
+    bound = (6 / (16 * 25 + 16 * 25)) ** 0.5
+    assert net.conv2.weight.abs().max() <= bound and net.conv2.weight.abs().max() > 0.98 * bound
+    assert all((layer.bias == 0).all() for layer in net.children())
+
+
+def test_other_sizes_are_refused():
+    with pytest.raises(InputError, match=r"\(2, 1, 36, 37\)"):
+        EmbeddingNet()(torch.rand(2, 1, 36, 37))
+
+
+def test_to_float():
+    x = to_float(torch.tensor([[[0, 255], [51, 102]]], dtype=torch.uint8))
+    torch.testing.assert_close(x, torch.tensor([[[[0.0, 1.0], [0.2, 0.4]]]]))
