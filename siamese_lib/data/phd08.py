@@ -51,10 +51,10 @@ def variant_indices(count: int = 243) -> list[tuple[int, int, int, int, int]]:
         InputError: any other count.
     """
     kept = {243: 0, 81: 1, 27: 2, 9: 3}
+    if isinstance(count, bool) or count not in (1, *kept):
+        raise InputError(f"{count!r} variants of a font are not offered; use 1, 9, 27, 81 or 243")
     if count == 1:
         return [(1, 1, 1, 1, 1)]
-    if isinstance(count, bool) or count not in kept:
-        raise InputError(f"{count!r} variants of a font are not offered; use 1, 9, 27, 81 or 243")
     every = itertools.product((0, 1, 2), (0, 1, 2), (0, 1, 2), (0, 1, 2), (1, 0, 2))
     equations = _EQUATIONS[: kept[count]]
     return [variant for variant in every if all(sum(k * (i - 1) for k, i in zip(row, variant, strict=True)) % 3 == 0 for row in equations)]
@@ -70,7 +70,7 @@ def chosen_variants(variants: int | Iterable[Sequence[int]] | None) -> list[tupl
     if variants is None:
         return every
     if isinstance(variants, (int, np.integer)):
-        return variant_indices(int(variants) if not isinstance(variants, bool) else variants)
+        return variant_indices(variants)
     try:
         wanted = {tuple(int(index) for index in variant) for variant in variants}
     except (TypeError, ValueError):
@@ -283,7 +283,9 @@ def _line(data: bytes, position: int) -> tuple[bytes, int]:
     return (data[position:end], end + 1) if end >= 0 else (data[position:], len(data))
 
 
-def _bits(path: Path, data: bytes, blocks: list[tuple[bytes, int, int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def _bits(
+    path: Path, data: bytes, blocks: list[tuple[bytes, int, int, int, int]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     digits = np.frombuffer(data, np.uint8)
     heights, widths = (np.array([block[place] for block in blocks], np.int64) for place in (3, 4))
     bits = np.full((len(blocks), heights.max(), widths.max()), ord("0"), np.uint8)

@@ -5,7 +5,7 @@ From a glyph at 128 pixels an em to one bitmap:
 1. scan: one warp scales to the em of the point size and resolution and tilts. The glyph is averaged over squares of 2 or 3 pixels first and sampled
    linearly, which together blur like a scanner's pixel. Where the pixel grid falls on the glyph is random.
 2. photocopies and threshold move every edge by the measured offset (`EDGE_OFFSET`) and roughen it (`EDGE_JITTER`): white noise where the grey is
-   neither ink nor paper. Both are pixels of displacement, turned into grey by the slope of a straight edge.
+   neither ink nor paper. Both are pixels of displacement, turned into grey by the profile of a straight edge.
 3. binarise, crop to the ink, frame.
 
 What is random belongs to a scan: it depends on seed, font, FS, CP, RE and character, and not on the alphabet, the batch or the order. As in PHD08,
@@ -42,6 +42,7 @@ EDGE_OFFSET = (
 EDGE_JITTER = ((0.095, 0.135, 0.175), (0.100, 0.190, 0.235), (0.125, 0.225, 0.290))
 STOPGAP_FONT = "G"  # letter of the one face of the PyPI stopgap
 
+_SLOPE = 0.75
 _LARGEST = 1.1  # em: no glyph may be higher or wider
 _NOISE = 1 << 20
 _CHUNK = 512  # characters at once: on a CPU its arrays stay near the caches
@@ -108,6 +109,17 @@ def simulated_faces(fonts: str | Iterable[str] | None = None) -> dict[str, Found
     return {letter: faces[letter] for letter in wanted if letter in faces}
 
 
+def edge_profile(place: float) -> float:
+    """Grey of a straight edge at `place`, counted towards the ink in units of the averaged squares.
+
+    Averaging over squares and sampling linearly together smooth by the quadratic B-spline, whose integral this is: 0.5 at 0, slope 0.75 there.
+    """
+    if abs(place) <= 0.5:
+        return 0.5 + _SLOPE * place - place**3 / 3
+    tail = max(0.0, 1.5 - abs(place)) ** 3 / 6
+    return 1 - tail if place > 0 else tail
+
+
 class _Sheet:
     """All glyphs of one face on a device, ready to be scanned.
 
@@ -127,8 +139,13 @@ class _Sheet:
             raise InputError(f"{largest!r} is larger than {_LARGEST} em in font {letter}; the simulator is for Hangul syllables, leave it out")
         self.letter, self.seed = letter, seed
         height, width = images.shape[1:]
-        grey = pad(torch.as_tensor(images, device=device)[:, None].float() / 255, (0, -width % 6, 0, -height % 6))
-        self._averaged = {factor: avg_pool2d(grey, factor) for factor in (2, 3)}
+        averaged: dict[int, list[torch.Tensor]] = {2: [], 3: []}
+        for start in range(0, len(images), _CHUNK):  # in parts: all of 11,172 glyphs as float would take 1 GB
+            grey = torch.as_tensor(images[start : start + _CHUNK], device=device)[:, None].float() / 255
+            grey = pad(grey, (0, -width % 6, 0, -height % 6))
+            for factor, parts in averaged.items():
+                parts.append(avg_pool2d(grey, factor))
+        self._averaged = {factor: torch.cat(parts) for factor, parts in averaged.items()}
         self._centres = torch.as_tensor(np.stack([widths, heights], axis=1) / 2, dtype=torch.float32, device=device)  # (C, 2) x, y in pixels
         self._codes = torch.tensor([ord(character) for character in characters], device=device)
         self._scan: tuple[int, ...] | None = None
@@ -141,11 +158,11 @@ class _Sheet:
         factor = 3 if em < 42 else 2
         phase, noise = self._random((fs, cp, re), part, side)
         grey = self._warp(em, CLOCKWISE[sl], side, factor, phase, part)
-        slope = 0.75 / (factor * em / EM)  # of a straight edge under the square of `factor` pixels and linear sampling, grey a pixel
+        blur = factor * em / EM  # canvas pixels
         # Rounding to whole pixels turns a jitter of sd s, over random positions of the edge, into a variance of s / sqrt(pi).
         jitter = EDGE_JITTER[re][cp] ** 2 * math.sqrt(math.pi)
-        grey = grey + (4 * jitter * slope) * noise * (grey * (1 - grey))
-        return (grey > 0.5 - EDGE_OFFSET[re][cp][th] * slope).to(torch.uint8) * 255
+        grey = grey + (4 * jitter * _SLOPE / blur) * noise * (grey * (1 - grey))
+        return (grey > edge_profile(-EDGE_OFFSET[re][cp][th] / blur)).to(torch.uint8) * 255
 
     def _warp(self, em: float, clockwise: float, side: int, factor: int, phase: torch.Tensor, part: slice) -> torch.Tensor:
         """(n, S, S) grey in [0, 1]: centres of the glyphs lie at the centre of the canvas plus `phase` (n, 2) pixels, x and y."""

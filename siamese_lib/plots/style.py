@@ -23,10 +23,27 @@ ROW_COLOURS = {
     "distance": "#56B4E9",
 }
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
+ROW_MARKERS = {
+    "random": "o",
+    "auto-clustering": "s",
+    "auto-probabilistic": "D",
+    "auto-probabilistic+auto-clustering": "^",
+    "hard": "v",
+    "distance": "P",
+}
 LINES = {"metric": "-", "contrastive": "--", "triplet": ":"}
 INK, MUTED, PALE = "#262626", "#737373", "#D9D9D9"
 
-HANGUL_NAMES = ("NanumGothic", "Noto Sans KR", "Noto Sans CJK KR", "Noto Sans CJK JP", "NanumBarunGothic", "UnDotum", "Baekmuk Dotum", "Malgun Gothic")
+HANGUL_NAMES = (
+    "NanumGothic",
+    "Noto Sans KR",
+    "Noto Sans CJK KR",
+    "Noto Sans CJK JP",
+    "NanumBarunGothic",
+    "UnDotum",
+    "Baekmuk Dotum",
+    "Malgun Gothic",
+)
 HANGUL_FILES = ("NanumGothic.ttf", "NotoSansKR-Regular.otf", "NotoSansCJK-Regular.ttc", "NanumBarunGothic.ttf", "UnDotum.ttf")
 _HANGUL = (0xAC00, 0xB620, 0xD7A3)  # first, some, last syllable
 
@@ -41,15 +58,12 @@ def use_style() -> None:
     hangul = _hangul_font()
     mpl.rcParams.update(
         {
-            "font.family": "sans-serif",
-            "font.sans-serif": ["DejaVu Sans"] + ([hangul] if hangul else []),
+            # by name: matplotlib falls back from glyph to glyph along this list, but not along font.sans-serif
+            "font.family": ["DejaVu Sans"] + ([hangul] if hangul else []),
             "axes.edgecolor": MUTED,
             "axes.labelcolor": INK,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.titlelocation": "left",
-            "axes.titlesize": "medium",
-            "axes.titleweight": "bold",
             "axes.grid": True,
             "axes.grid.axis": "y",
             "axes.axisbelow": True,
@@ -67,7 +81,7 @@ def use_style() -> None:
 
 def label(text: str) -> str:
     """`text` where the fonts of the style can draw it, else with code points (U+AC00) in place of what they cannot."""
-    covered = _covered(tuple(mpl.rcParams["font.family"]), tuple(mpl.rcParams["font.sans-serif"]))
+    covered = _covered(tuple(mpl.rcParams["font.family"]))
     parts = [character if ord(character) in covered else f"U+{ord(character):04X}" for character in text]
     return "".join(parts) if all(len(part) == 1 for part in parts) else " ".join(parts)
 
@@ -76,6 +90,11 @@ def row_style(row: str) -> dict:
     """Colour by mining, line by loss: `contrastive/random` has the colour of `random`."""
     loss, _, mining = row.rpartition("/")
     return {"color": ROW_COLOURS.get(mining, INK), "linestyle": LINES.get(loss or "metric", "-")}
+
+
+def row_marker(row: str) -> str:
+    """Marker by mining, for those who see the colours as one."""
+    return ROW_MARKERS.get(row.rpartition("/")[2], "X")
 
 
 def row_name(row: str) -> str:
@@ -94,25 +113,39 @@ def row_order(rows) -> list[str]:
     return sorted(set(rows), key=place)
 
 
-def new_figure(width: float, height: float, **layout) -> Figure:
-    """A figure of so many inches. pyplot forgets it at once: a notebook shows it where it is a cell's value, and only there."""
-    figure = plt.figure(figsize=(width, height), layout="constrained", **layout)
+def new_figure(width: float, height: float, title: str = "", note: str = "") -> Figure:
+    """A figure of so many inches below its heading, which is a bold line and pale ones.
+
+    pyplot forgets the figure at once: a notebook shows it where it is a cell's value, and only there.
+    """
+    head = 0.26 * bool(title) + 0.21 * len(note.splitlines())  # inches
+    total = height + head
+    figure = plt.figure(figsize=(width, total), layout="constrained")
     plt.close(figure)
+    figure.get_layout_engine().set(rect=(0, 0, 1, height / total), w_pad=0.06, h_pad=0.06)
+    left = 0.08 / width
+    if title:
+        # a Hangul font may lack a bold face, of which matplotlib complains even where a text has no Hangul
+        latin = all(ord(character) in _covered(("DejaVu Sans",)) for character in title)
+        weight = {"fontweight": "bold", "fontfamily": "DejaVu Sans"} if latin else {}
+        figure.text(left, 1 - 0.08 / total, title, ha="left", va="top", fontsize="medium", color=INK, **weight)
+    if note:
+        figure.text(left, 1 - (0.08 + 0.24 * bool(title)) / total, note, ha="left", va="top", fontsize="small", color=MUTED, linespacing=1.4)
     return figure
 
 
-def empty_figure(text: str) -> Figure:
+def empty_figure(text: str, title: str = "") -> Figure:
     """A figure that says why there is nothing to draw."""
-    figure = new_figure(7, 1.2)
-    figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
+    figure = new_figure(7, 0.8, title)
+    figure.text(0.5, 0.4, text, ha="center", va="center", color=MUTED)
     return figure
 
 
 @functools.lru_cache(maxsize=8)
-def _covered(family: tuple[str, ...], sans: tuple[str, ...]) -> frozenset[int]:
-    """Code points that some font of these families can draw; a family that is not there has none."""
-    names = [name for entry in family for name in (sans if entry == "sans-serif" else (entry,))]
-    files = {entry.fname for entry in font_manager.fontManager.ttflist if entry.name in names and entry.weight == 400 or entry.name == "DejaVu Sans"}
+def _covered(family: tuple[str, ...]) -> frozenset[int]:
+    """Code points that some font of these names can draw."""
+    names = {*family, "DejaVu Sans"}
+    files = {entry.fname for entry in font_manager.fontManager.ttflist if entry.name in names and entry.weight == 400 and entry.style == "normal"}
     return frozenset().union(*(_characters(file) for file in files if Path(file).is_file()))
 
 

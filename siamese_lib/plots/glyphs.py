@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage, TextArea
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.framing import SIDE
 from siamese_lib.errors import InputError
-from siamese_lib.plots_style import INK, MUTED, PALE, PALETTE, empty_figure, label, new_figure
+from siamese_lib.plots.style import INK, MUTED, PALE, PALETTE, empty_figure, label, new_figure
 
 FEWEST_FOR_UMAP = 10  # below, umap-learn has no neighbourhoods to work with
 GAP = 7  # pixels between the glyphs of a sheet
@@ -27,10 +28,10 @@ def pictures(bank: ImageBank) -> tuple[np.ndarray, np.ndarray]:
     return images, drawn
 
 
-def glyph_grid(bank: ImageBank, columns: int = 16, titles: list[str] | None = None, width: float = 9) -> Figure:
+def glyph_grid(bank: ImageBank, columns: int = 16, titles: list[str] | None = None, title: str = "", note: str = "") -> Figure:
     """All images of a small bank, `columns` a line, in the order of the bank; `titles` name the lines."""
     lines = [list(range(start, min(start + columns, len(bank)))) for start in range(0, len(bank), columns)]
-    figure = new_figure(width, width / columns * len(lines) + 0.2)
+    figure = new_figure(9, 8 / columns * len(lines) + 0.1, title, note)
     ax = figure.add_subplot()
     _tiles(ax, lines, bank.images, np.ones(len(bank), bool), [""] * len(bank))
     if titles:
@@ -38,7 +39,9 @@ def glyph_grid(bank: ImageBank, columns: int = 16, titles: list[str] | None = No
     return figure
 
 
-def cluster_sheet(clusters: np.ndarray, bank: ImageBank, rows: int = 8, columns: int = 16, title: str | None = None) -> Figure:
+def cluster_sheet(
+    clusters: np.ndarray, bank: ImageBank, rows: int = 8, columns: int = 16, title: str = "Largest clusters of classes", note: str = ""
+) -> Figure:
     """The largest clusters of auto-clustering, a line of glyphs each.
 
     Args:
@@ -46,27 +49,25 @@ def cluster_sheet(clusters: np.ndarray, bank: ImageBank, rows: int = 8, columns:
         bank: one image or more of the classes; its class list names them.
         rows: clusters shown.
         columns: glyphs shown of a cluster, evenly spaced in the order of the classes.
-        title: written above.
+        title, note: the heading.
     """
     _same_classes("clusters", clusters, bank)
     shown = largest_clusters(clusters, rows)
     if not shown:
-        return empty_figure("Every class is alone in its cluster.")
+        return empty_figure("Every class is alone in its cluster.", title)
     images, drawn = pictures(bank)
     lines = [[int(i) for i in members[np.linspace(0, len(members) - 1, min(columns, len(members))).astype(int)]] for members in shown]
-    height = 0.53 * len(lines) + 0.9
-    figure = new_figure(0.53 * columns + 2.4, height)
+    sizes = np.bincount(np.unique(clusters, return_inverse=True)[1])
+    facts = f"{(sizes > 1).sum():,} clusters hold {sizes[sizes > 1].sum():,} of {len(clusters):,} classes; {(sizes == 1).sum():,} classes are alone"
+    longest = max(map(len, lines))
+    figure = new_figure(max(0.5 * longest + 1.9, 7.5), 0.5 * len(lines), title, f"{note}\n{facts}" if note else facts)
     ax = figure.add_subplot()
     _tiles(ax, lines, images, drawn, bank.classes)
     _line_titles(ax, [f"{len(members):,} classes" for members in shown])
     for row, (members, line) in enumerate(zip(shown, lines, strict=True)):
         if len(members) > len(line):
-            ax.text(columns * (SIDE + GAP), row * (SIDE + GAP) + SIDE / 2, f"+ {len(members) - len(line):,}", va="center", color=MUTED)
-    ax.set_xlim(-GAP, columns * (SIDE + GAP) + 2 * SIDE)
-    sizes = np.bincount(np.unique(clusters, return_inverse=True)[1])
-    ax.set_title(title or "Largest clusters of classes", pad=18)
-    note = f"{(sizes > 1).sum():,} clusters hold {sizes[sizes > 1].sum():,} of {len(clusters):,} classes; {(sizes == 1).sum():,} classes are alone"
-    ax.annotate(note, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", color=MUTED, fontsize="small")
+            ax.text(longest * (SIDE + GAP), row * (SIDE + GAP) + SIDE / 2, f"+ {len(members) - len(line):,}", va="center", color=MUTED)
+    ax.set_anchor("W")
     return figure
 
 
@@ -77,25 +78,25 @@ def largest_clusters(clusters: np.ndarray, count: int) -> list[np.ndarray]:
     return [np.flatnonzero(number == cluster) for cluster in order if sizes[cluster] > 1]
 
 
-def confusion_sheet(confusions: list, bank: ImageBank, pairs: int = 16, title: str | None = None) -> Figure:
+def confusion_sheet(confusions: list, bank: ImageBank, pairs: int = 16, title: str = "Most frequent mistakes", note: str = "") -> Figure:
     """The most frequent mistakes: what was shown, what was read, and how many images.
 
     Args:
         confusions: [true, predicted, images] with class names, most frequent first, as in a record's evaluation.
         bank: images of the classes.
         pairs: mistakes shown.
-        title: written above.
+        title, note: the heading.
     """
     shown = list(confusions)[:pairs]
     if not shown:
-        return empty_figure("No image was read as another class.")
+        return empty_figure("No image was read as another class.", title)
     number = {name: place for place, name in enumerate(bank.classes)}
     unknown = sorted({name for pair in shown for name in pair[:2]} - number.keys())
     if unknown:
         raise InputError(f"confusions name {' '.join(unknown[:5])}, which the bank's {bank.num_classes} classes lack; give the bank of the run")
     images, drawn = pictures(bank)
     halves = [shown] if len(shown) < 6 else [shown[: -(-len(shown) // 2)], shown[-(-len(shown) // 2) :]]
-    figure = new_figure(9, 0.42 * len(halves[0]) + 1.1)
+    figure = new_figure(9, 0.42 * len(halves[0]) + 0.8, title, note)
     axes = figure.subplots(1, len(halves), sharex=True, squeeze=False)[0]
     most = max(count for _, _, count in shown)
     for ax, half in zip(axes, halves, strict=True):
@@ -110,13 +111,19 @@ def confusion_sheet(confusions: list, bank: ImageBank, pairs: int = 16, title: s
         ax.spines["left"].set_visible(False)
         ax.grid(False)
         ax.locator_params(axis="x", integer=True, nbins=5)
-        ax.annotate("shown → read", (0, 1), (-39, 3), xycoords="axes fraction", textcoords="offset points", ha="center", color=MUTED, fontsize="small")
-    figure.suptitle(title or "Most frequent mistakes", x=0.01, ha="left", fontweight="bold", fontsize="medium")
+        ax.annotate(
+            "shown → read", (0, 1), (-39, 3), xycoords="axes fraction", textcoords="offset points", ha="center", color=MUTED, fontsize="small"
+        )
     return figure
 
 
 def glyph_map(
-    centroids: np.ndarray, bank: ImageBank, labels: list[str] | None = None, title: str | None = None, spacing: float = 1.15, seed: int = 0
+    centroids: np.ndarray,
+    bank: ImageBank,
+    labels: list[str] | None = None,
+    title: str = "Ideal vectors of the classes",
+    note: str = "",
+    seed: int = 0,
 ) -> Figure:
     """Ideal vectors flattened to a plane by UMAP, with glyphs at their points; a class whose glyph would hide another's is a dot.
 
@@ -124,29 +131,30 @@ def glyph_map(
         centroids: (C, D) ideal vectors.
         bank: images of the C classes.
         labels: a group of each class, for colours; at most six groups.
-        title: written above.
-        spacing: distance kept between two glyphs, in glyphs.
+        title, note: the heading.
         seed: of UMAP. The same on one machine gives the same map; another machine's map differs in detail.
 
     Below ten classes the map is a principal component analysis, and its axes say so.
     """
     centroids = np.asarray(centroids, np.float32)
     _same_classes("centroids", centroids, bank)
-    groups = list(dict.fromkeys(sorted(labels))) if labels is not None else []
+    groups = sorted(set(labels or []))
     if labels is not None and (len(labels) != len(centroids) or len(groups) > len(PALETTE)):
-        raise InputError(f"{len(labels)} labels in {len(groups)} groups for {len(centroids)} classes; give one a class and at most {len(PALETTE)} groups")
+        raise InputError(
+            f"{len(labels)} labels in {len(groups)} groups for {len(centroids)} classes; give one a class and at most {len(PALETTE)} groups"
+        )
     points, names = flatten(centroids, seed)
     colours = np.array([to_rgb(PALETTE[groups.index(group)]) for group in labels]) if groups else np.tile(to_rgb(INK), (len(points), 1))
     images, drawn = pictures(bank)
 
-    # One canvas in which a glyph has its own 37 pixels: the canvas's size decides how large glyphs look on the figure's 8 inches.
-    wide = int(np.clip(31 * np.sqrt(len(points)) + 250, 450, 1600))
+    # One canvas in which a glyph has its own 37 pixels: the canvas's size decides how large glyphs look on the figure's 9 inches.
+    wide = int(np.clip(31 * np.sqrt(len(points)) + 300, 450, 1800))
     low, span = points.min(0), np.ptp(points, axis=0) + 1e-9
     points = (points - low) / max(span[0], span[1] / 1.1)  # one scale for both axes, x from 0 to 1
     points[:, 0] += (1 - np.ptp(points[:, 0])) / 2
     pixels = np.round(points * (wide - 1)).astype(int) + SIDE // 2 + 4
     shape = (max(pixels[:, 1].max() + SIDE // 2 + 5, int(0.45 * wide)), wide + SIDE + 8)
-    chosen = [i for i in _thin(pixels, spacing * SIDE, seed) if drawn[i]]
+    chosen = [i for i in _thin(pixels, SIDE + 1, seed) if drawn[i]]
     canvas = np.zeros((*shape, 4))
     for i in chosen:
         x, y = pixels[i] - SIDE // 2
@@ -155,16 +163,15 @@ def glyph_map(
         part[..., :3] = np.where(ink[..., None] >= part[..., 3:], colours[i], part[..., :3])
         part[..., 3] = np.maximum(part[..., 3], ink)
 
-    figure = new_figure(8, 8 * shape[0] / shape[1] + 0.9)
-    ax = figure.add_subplot()
     rest = np.setdiff1d(np.arange(len(points)), chosen)
-    ax.scatter(*pixels[rest].T, s=5, c=colours[rest], alpha=0.35, linewidths=0)
+    facts = f"{len(chosen):,} of {len(points):,} classes are drawn as glyphs, the others as dots" if len(rest) else f"all {len(points):,} classes"
+    figure = new_figure(9, 8.7 * shape[0] / shape[1] + 0.3 + 0.6 * bool(groups), title, f"{note}\n{facts}" if note else facts)
+    ax = figure.add_subplot()
+    ax.scatter(*pixels[rest].T, s=5 if len(points) > 500 else 16, c=colours[rest], alpha=0.4, linewidths=0)
     ax.imshow(canvas, origin="lower", extent=(0, shape[1], 0, shape[0]), interpolation="antialiased", zorder=3)
     ax.set(xticks=[], yticks=[], xlim=(0, shape[1]), ylim=(0, shape[0]), xlabel=names[0], ylabel=names[1])
     ax.grid(False)
     ax.spines[["left", "bottom"]].set_color(PALE)
-    heading = title or "Ideal vectors of the classes"
-    ax.set_title(heading + (f" ({len(chosen):,} of {len(points):,} drawn as glyphs)" if len(rest) else ""))
     if groups:
         marks = [Line2D([], [], color=PALETTE[place], marker="s", linestyle="", markersize=7) for place in range(len(groups))]
         figure.legend(marks, groups, loc="outside lower center", ncols=3, handletextpad=0.2, fontsize="small")
@@ -180,11 +187,15 @@ def flatten(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, tuple[str, 
         points = np.zeros((len(vectors), 2))
         points[:, : min(2, len(s))] = (u * s)[:, :2]
         shares = [*share[:2], 0.0, 0.0][:2]
-        return points, tuple(f"principal component {i + 1} ({share:.0f} % of the variance; too few classes for UMAP)" for i, share in enumerate(shares))
+        return points, tuple(
+            f"principal component {i + 1} ({share:.0f} % of the variance; too few classes for UMAP)" for i, share in enumerate(shares)
+        )
     os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"siamese_lib-numba-{os.getuid()}"))
-    import umap
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its progress bars would like ipywidgets
+        import umap
 
-    mapper = umap.UMAP(n_neighbors=min(15, len(vectors) - 1), min_dist=0.3, random_state=seed, n_jobs=1)
+    mapper = umap.UMAP(n_neighbors=min(15, len(vectors) - 1), min_dist=0.8, init="pca", n_epochs=200, random_state=seed, n_jobs=1)
     return mapper.fit_transform(vectors), ("UMAP dimension 1 (no unit)", "UMAP dimension 2 (no unit)")
 
 

@@ -1,0 +1,27 @@
+"""Figures of stored records. Nothing here trains; glyph pictures come from rendered fonts, never from PHD08's scans.
+
+A record is what `experiments.run` writes; its arrays are those of the .npz beside it. Every figure function returns a matplotlib Figure.
+"""
+
+from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves, probability_evolution
+from siamese_lib.plots.glyphs import cluster_sheet, confusion_sheet, glyph_grid, glyph_map, hangul_layout, pictures
+from siamese_lib.plots.published import figure_hashes, figures, write_figures
+from siamese_lib.plots.style import label, new_figure, use_style
+
+__all__ = [
+    "accuracy_by_font",
+    "accuracy_curves",
+    "cluster_sheet",
+    "confusion_sheet",
+    "figure_hashes",
+    "figures",
+    "glyph_grid",
+    "glyph_map",
+    "hangul_layout",
+    "label",
+    "new_figure",
+    "pictures",
+    "probability_evolution",
+    "use_style",
+    "write_figures",
+]

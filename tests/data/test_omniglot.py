@@ -1,0 +1,239 @@
+import shutil
+import zipfile
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from siamese_lib.data import omniglot
+from siamese_lib.data.omniglot import load_omniglot, reduce_drawings
+from siamese_lib.errors import InputError
+
+SMALL = {"background": {"Alef": 2, "Bet": 1}, "evaluation": {"Gimel": 2}}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIAMESE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The reader expects the few characters of `SMALL` by three drawers."""
+    monkeypatch.setattr(omniglot, "ALPHABETS", SMALL)
+    monkeypatch.setattr(omniglot, "DRAWERS", 3)
+
+
+def drawing(number, side=105):
+    image = np.full((side, side), 255, np.uint8)
+    image[10 : 13 + number, 20:90] = 0
+    return Image.fromarray(image).convert("1")
+
+
+@pytest.fixture
+def tree(tmp_path, small):
+    folder = tmp_path / "omniglot"
+    number = 0
+    for subset, alphabets in SMALL.items():
+        for alphabet, size in alphabets.items():
+            for character in range(1, size + 1):
+                number += 1
+                place = folder / f"images_{subset}" / alphabet / f"character{character:02}"
+                place.mkdir(parents=True)
+                for drawer in (1, 2, 3):
+                    drawing(3 * number + drawer).save(place / f"{number:04}_{drawer:02}.png")
+    return folder
+
+
+@pytest.fixture
+def zipped(tree, tmp_path):
+    folder = tmp_path / "zipped"
+    folder.mkdir()
+    for subset in SMALL:
+        shutil.make_archive(str(folder / f"images_{subset}"), "zip", tree, f"images_{subset}")
+    return folder
+
+
+def test_reduction_is_the_area_average():
+    rng = np.random.default_rng(0)
+    ink = rng.random((3, 105, 105))
+    fine = ink.repeat(37, axis=1).repeat(37, axis=2).reshape(3, 37, 105, 37, 105)
+    assert np.abs(reduce_drawings(ink) - fine.mean(axis=(2, 4)) * 255).max() <= 0.51
+    assert (reduce_drawings(np.ones((1, 105, 105))) == 255).all()
+
+
+def test_folder_and_zip_give_the_same(tree, zipped):
+    bank, other = load_omniglot(tree), load_omniglot(zipped)
+    assert bank.classes == ["Alef/character01", "Alef/character02", "Bet/character01", "Gimel/character01", "Gimel/character02"]
+    assert bank.labels.tolist() == sorted(list(range(5)) * 3)
+    assert bank.meta.iloc[4].to_dict() == {"alphabet": "Alef", "character": "character02", "drawer": 2, "subset": "background"}
+    assert bank.meta.subset.tolist() == ["background"] * 9 + ["evaluation"] * 6
+    assert bank.sha256() == other.sha256() and bank.meta.equals(other.meta)
+    expected = reduce_drawings(1 - np.asarray(drawing(8))[None])
+    assert np.array_equal(bank.images[4], expected[0]) and expected.max() == 255 and expected[0, 0, 0] == 0
+
+
+def test_cache_follows_the_content(tree, zipped, cache):
+    for folder in (tree, zipped):
+        load_omniglot(folder)
+    files = sorted(cache.glob("omniglot-*.npz"))
+    assert len(files) == 2
+    load_omniglot(zipped)
+    assert sorted(cache.glob("omniglot-*.npz")) == files
+    before = load_omniglot(tree)
+    drawing(40).save(tree / "images_evaluation" / "Gimel" / "character02" / "0005_03.png")
+    after = load_omniglot(tree)
+    assert (before.images != after.images).any(axis=(1, 2)).tolist() == [False] * 14 + [True]
+
+
+def test_damaged_cache_is_made_again(zipped, cache):
+    bank = load_omniglot(zipped)
+    (file,) = cache.glob("omniglot-*.npz")
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.warns(UserWarning, match="damaged"):
+        assert load_omniglot(zipped).sha256() == bank.sha256()
+    assert load_omniglot(zipped).sha256() == bank.sha256()
+
+
+def test_missing_data_says_how_to_get_it(tmp_path, tree, monkeypatch):
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir(exist_ok=True)
+    with pytest.raises(InputError, match=r"no images_background.zip .*images_evaluation.zip.*github.com.*SIAMESE_DATA"):
+        load_omniglot()
+    shutil.rmtree(tree / "images_evaluation")
+    with pytest.raises(InputError, match="no images_evaluation.zip and no images_evaluation/"):
+        load_omniglot(tree)
+
+
+def spoil_alphabet(folder):
+    shutil.rmtree(folder / "images_background" / "Bet")
+
+
+def spoil_character(folder):
+    shutil.rmtree(folder / "images_background" / "Alef" / "character02")
+
+
+def spoil_drawing(folder):
+    (folder / "images_evaluation" / "Gimel" / "character01" / "0004_02.png").unlink()
+
+
+def spoil_surplus(folder):
+    shutil.copytree(folder / "images_evaluation" / "Gimel" / "character01", folder / "images_evaluation" / "Gimel" / "character03")
+
+
+def spoil_double(folder):
+    place = folder / "images_evaluation" / "Gimel" / "character01"
+    shutil.copy(place / "0004_01.png", place / "0009_01.png")
+
+
+def spoil_layout(folder):
+    place = folder / "images_evaluation" / "Gimel"
+    (place / "character01").rename(place / "first")
+
+
+def spoil_swap(folder):
+    (folder / "images_evaluation").rename(folder / "other")
+    (folder / "images_background").rename(folder / "images_evaluation")
+    (folder / "other").rename(folder / "images_background")
+
+
+def replace_drawing(image):
+    def spoil(folder):
+        image.save(folder / "images_evaluation" / "Gimel" / "character01" / "0004_02.png")
+
+    return spoil
+
+
+def spoil_png(folder):
+    (folder / "images_evaluation" / "Gimel" / "character01" / "0004_02.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_alphabet, r"images_background \(2 of 3 characters\) lacks alphabet Bet"),
+        (spoil_character, r"images_background \(2 of 3 characters\) lacks character Alef/character02"),
+        (spoil_drawing, "images_evaluation: Gimel/character01 lacks drawer 02"),
+        (spoil_surplus, r"images_evaluation \(3 of 2 characters\) has unknown character Gimel/character03"),
+        (spoil_double, "0004_01.png and .*0009_01.png are both of drawer 01"),
+        (spoil_layout, "Gimel/first/0004_01.png does not fit"),
+        (spoil_swap, r"images_background holds the alphabets of the other set .*swapped"),
+        (replace_drawing(drawing(5, side=100)), "0004_02.png has 100 x 100 pixels instead of 105 x 105"),
+        (replace_drawing(Image.fromarray(255 - np.asarray(drawing(5).convert("L")))), "0004_02.png is 95% dark: inverted"),
+        (replace_drawing(drawing(5).convert("RGB")), "0004_02.png is a colour image"),
+        (replace_drawing(Image.new("1", (105, 105), 1)), "0004_02.png is blank"),
+        (spoil_png, "0004_02.png cannot be decoded"),
+    ],
+)
+def test_what_is_wrong_is_named(tree, spoil, message):
+    spoil(tree)
+    with pytest.raises(InputError, match=message) as caught:
+        load_omniglot(tree)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_zip(zipped):
+    path = zipped / "images_background.zip"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="images_background.zip is damaged"):
+        load_omniglot(zipped)
+    with zipfile.ZipFile(zipped / "images_evaluation.zip") as archive:
+        name = "images_evaluation/Gimel/character01/0004_02.png"
+        content = archive.read(name)
+    path.write_bytes(whole)
+    evaluation = zipped / "images_evaluation.zip"
+    with zipfile.ZipFile(evaluation, "w") as archive:  # stored, so that a flipped byte of a drawing is found by its checksum
+        for file in sorted((zipped.parent / "omniglot" / "images_evaluation").rglob("*.png")):
+            archive.write(file, file.relative_to(zipped.parent / "omniglot"))
+    damaged = bytearray(evaluation.read_bytes())
+    damaged[damaged.find(content) + len(content) // 2] ^= 255
+    evaluation.write_bytes(damaged)
+    with pytest.raises(InputError, match="Gimel/character01/0004_02.png cannot be decoded"):
+        load_omniglot(zipped)
+
+
+def test_swapped_zips(zipped):
+    (zipped / "images_evaluation.zip").rename(zipped / "other.zip")
+    (zipped / "images_background.zip").rename(zipped / "images_evaluation.zip")
+    (zipped / "other.zip").rename(zipped / "images_background.zip")
+    with pytest.raises(InputError, match="images_background.zip holds images_evaluation/.*swapped"):
+        load_omniglot(zipped)
+
+
+def test_expected_counts():
+    assert {subset: (len(sizes), sum(sizes.values())) for subset, sizes in omniglot.ALPHABETS.items()} == {
+        "background": (30, 964),
+        "evaluation": (20, 659),
+    }
+
+
+@pytest.fixture(scope="module")
+def real_bank(omniglot_folder):
+    """From the user's cache where it is there: decoding takes long, and the small trees above test it."""
+    return load_omniglot(omniglot_folder)
+
+
+def test_real_counts(real_bank):
+    classes = real_bank.meta.assign(label=real_bank.labels).groupby("subset").label.nunique()
+    assert (len(real_bank), real_bank.num_classes, classes.to_dict()) == (32460, 1623, {"background": 964, "evaluation": 659})
+    assert (np.bincount(real_bank.labels) == 20).all()
+    assert real_bank.meta.groupby(["alphabet", "character"]).drawer.nunique().eq(20).all()
+    names = real_bank.meta.alphabet + "/" + real_bank.meta.character
+    assert [real_bank.classes[label] for label in real_bank.labels] == names.tolist()
+    assert real_bank.classes[:964] == sorted(real_bank.classes[:964]) and real_bank.classes[964:] == sorted(real_bank.classes[964:])
+
+
+def test_real_ink(real_bank):
+    """Strokes reach full ink, and little of the canvas is inked."""
+    assert np.median(real_bank.images.max(axis=(1, 2))) == 255
+    assert 0.07 < real_bank.images.mean() / 255 < 0.09
+
+
+def test_two_real_drawings_are_identical(real_bank):
+    pixels = [image.tobytes() for image in real_bank.images]
+    count = Counter(pixels)
+    twins = real_bank.meta[[count[image] > 1 for image in pixels]]
+    assert twins[["alphabet", "character", "drawer"]].to_numpy().tolist() == [["Braille", "character01", 3], ["Braille", "character01", 19]]

@@ -1,0 +1,78 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from siamese_lib.augment import Augmentation, _bilinear, warp_grid
+from siamese_lib.errors import InputError
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def blobs(n: int = 1) -> torch.Tensor:
+    """Smooth pictures (n, 1, 37, 37): sums of three bumps, so that interpolation errors are small."""
+    g = torch.Generator().manual_seed(9)
+    y, x = torch.meshgrid(torch.arange(37.0), torch.arange(37.0), indexing="ij")
+    centre = torch.rand(n, 3, 2, 1, 1, generator=g) * 16 + 10
+    return torch.exp(-((y - centre[:, :, 0]) ** 2 + (x - centre[:, :, 1]) ** 2) / 18).sum(1, keepdim=True).clamp(max=1)
+
+
+def test_no_shift_and_no_angle_change_nothing():
+    images = torch.rand(4, 1, 37, 37)
+    grid = warp_grid(torch.zeros(4, 4, 2), torch.zeros(4), 37)
+    torch.testing.assert_close(torch.nn.functional.grid_sample(images, grid, align_corners=False), images, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("degrees", [-5.0, 3.0, 30.0])
+def test_rotation_is_clockwise_as_displayed_and_equals_pillow(degrees):
+    image = blobs()
+    grid = warp_grid(torch.zeros(1, 4, 2), torch.tensor([math.radians(degrees)]), 37)
+    ours = torch.nn.functional.grid_sample(image, grid, align_corners=False)[0, 0]
+    pillow = Image.fromarray(image[0, 0].numpy()).rotate(-degrees, Image.Resampling.BILINEAR)  # Pillow turns counter-clockwise
+    np.testing.assert_allclose(ours[5:-5, 5:-5], np.asarray(pillow)[5:-5, 5:-5], atol=0.02)
+
+
+def test_projective_warp_takes_the_corners_where_it_is_told():
+    shift = (torch.rand(6, 4, 2, generator=generator()) - 0.5) * 0.4
+    side = 1001  # pixel centres of a large grid come within 1/1001 of the corners
+    grid = warp_grid(shift, torch.zeros(6), side)
+    corners = torch.stack([grid[:, 0, 0], grid[:, 0, -1], grid[:, -1, -1], grid[:, -1, 0]], 1)
+    wanted = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]) + shift
+    torch.testing.assert_close(corners, wanted, atol=0.005, rtol=0)
+    # straight lines stay straight: the middle pixel of a row lies on the line through its ends
+    a, m, b = grid[:, 200, 0], grid[:, 200, 500], grid[:, 200, -1]
+    cross = (b - a)[:, 0] * (m - a)[:, 1] - (b - a)[:, 1] * (m - a)[:, 0]
+    assert cross.abs().max() < 1e-4
+
+
+def test_probability_is_a_coin_for_each_sample():
+    images = blobs(4000)
+    changed = ((Augmentation()(images, generator()) - images).abs().amax(dim=(1, 2, 3)) > 1e-3).float().mean()
+    assert abs(float(changed) - 0.7) < 0.03
+    kept = Augmentation(probability=0.0)(images[:50], generator())
+    torch.testing.assert_close(kept, images[:50], atol=1e-4, rtol=0)
+
+
+def test_pixelation_equals_bilinear_down_and_up():
+    images = torch.rand(5, 1, 37, 37)
+    once = Augmentation(probability=1.0, shift=0.0, degrees=0.0, pixelation=(0.8, 0.8))(images, generator())
+    small = torch.nn.functional.interpolate(images, size=(30, 30), mode="bilinear")
+    torch.testing.assert_close(once, torch.nn.functional.interpolate(small, size=(37, 37), mode="bilinear"), atol=1e-3, rtol=0)
+    assert torch.allclose(_bilinear(37, 26).sum(1), torch.ones(26))
+
+
+def test_range_shape_and_determinism():
+    images = torch.rand(64, 1, 37, 37)
+    first, second = (Augmentation(shift=0.2, degrees=20)(images, generator(4)) for _ in range(2))
+    assert torch.equal(first, second) and first.shape == images.shape
+    assert first.min() >= -1e-5 and first.max() <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("change", [{"probability": 1.2}, {"shift": 0.5}, {"pixelation": (0.9, 0.7)}, {"degrees": -1}])
+def test_bad_settings(change):
+    with pytest.raises(InputError, match="probability in"):
+        Augmentation(**change)

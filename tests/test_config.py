@@ -1,0 +1,61 @@
+import dataclasses
+
+import pytest
+
+from siamese_lib.config import PAPER, PROFILES, ROWS, RunConfig, make_config, run_id
+from siamese_lib.errors import InputError
+
+
+def test_rows_of_the_paper():
+    assert set(PAPER["table3"]) == set(ROWS)
+    both = make_config("table3", "auto-probabilistic+auto-clustering", "cpu")
+    assert (both.positives, both.gamma, both.w, both.negatives, both.theta, both.eta) == ("auto-probabilistic", 2.0, 0.0, "auto-clustering", 0.5, 1000)
+    alone = make_config("table3", "auto-probabilistic", "cpu")
+    assert (alone.gamma, alone.negatives, alone.loss, alone.alpha) == (1.0, "uniform", "metric", 10.0)
+    assert make_config("table3", "contrastive/random").loss == "contrastive"
+
+
+def test_profile_paper_is_the_papers_epoch():
+    config = make_config("table3", "random", "paper")
+    assert config.batch == "literal" and config.triplets == 10_240
+    assert config.images == config.updates * 50 * 3 * 10_240  # an update an epoch, an epoch of 50 iterations
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_makes_a_config(profile):
+    assert isinstance(make_config(profile=profile), RunConfig)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"table": "table9"}, "table='table9' is unknown; choose one of table3"),
+        ({"row": "ranndom"}, "row='ranndom': choose one of random, "),
+        ({"row": "foo/random"}, "row='foo/random'"),
+        ({"profile": "huge"}, "profile='huge' is unknown; choose one of smoke, quick"),
+        ({"batch": "looped"}, "batch='looped' is unknown; choose one of literal, pooled"),
+        ({"learning_rate": 1e-3}, "parameter='learning_rate' is unknown; choose one of .*rate"),
+        ({"rate": "1e-4"}, "rate='1e-4' is a str; float wanted"),
+        ({"images": 1.5}, "images=1.5 is a float; int wanted"),
+        ({"pixelation": "(0.7, 0.9)"}, "pixelation=.* is a str"),
+        ({"compiled": 1}, "compiled=1 is a int; bool wanted"),
+        ({"images": 0}, "must be positive"),
+        ({"schedule": "steps"}, "schedule='steps'"),
+    ],
+)
+def test_bad_parameters(arguments, message):
+    with pytest.raises(InputError, match=message):
+        make_config(**arguments)
+
+
+def test_run_id_depends_on_all_that_decides_the_numbers():
+    config = make_config()
+    identifier = run_id(config, 0, "cpu", {"train": "x"})
+    others = [
+        run_id(config, 1, "cpu", {"train": "x"}),
+        run_id(config, 0, "cuda", {"train": "x"}),
+        run_id(config, 0, "cpu", {"train": "y"}),
+        run_id(dataclasses.replace(config, rate=0.1), 0, "cpu", {"train": "x"}),
+    ]
+    assert identifier not in others and len(set(others)) == 4
+    assert identifier == run_id(dataclasses.replace(config, variants=27), 0, "cpu", {"train": "x"})  # evaluating more is the same run

@@ -1,0 +1,79 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from siamese_lib.data.bank import ImageBank
+from siamese_lib.errors import InputError
+from siamese_lib.evaluation import embed, evaluate, nearest
+
+
+def flat(x: torch.Tensor) -> torch.Tensor:
+    """A 'network' whose embedding is the first two pixels."""
+    return x.flatten(1)[:, :2]
+
+
+def bank(points, labels, classes="abcdefg", fonts=None) -> ImageBank:
+    images = np.zeros((len(points), 37, 37), np.uint8)
+    images[:, 0, :2] = points
+    meta = None if fonts is None else pd.DataFrame({"font": fonts})
+    return ImageBank(images, np.array(labels, np.int64), list(classes), meta)
+
+
+CENTROIDS = torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.5], [0.5, 0], [0, 0.5]])
+
+
+def test_by_hand():
+    test = bank([[0, 0], [255, 10], [240, 250], [0, 0]], [0, 1, 3, 3], fonts=["S", "S", "G", "G"])
+    gallery = (torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1]))
+    result = evaluate(flat, CENTROIDS, list("abcdefg"), [test], gallery).summary()
+    assert result["images"] == 4 and result["classes"] == 3
+    assert result["accuracy"] == 75 and result["recall_at_1"] == 50
+    assert result["top5"] == 75  # of (0, 0), class d at (1, 1) is the farthest but one of seven
+    assert result["by_font"] == {"S": {"accuracy": 100.0, "images": 2}, "G": {"accuracy": 50.0, "images": 2}}
+    assert result["confusions"] == [["d", "a", 1]]
+    low, high = result["accuracy_interval"]
+    assert 50 <= low <= 75 <= high <= 100
+
+
+def test_streaming_in_banks_and_chunks_changes_nothing():
+    rng = np.random.default_rng(0)
+    points, labels = rng.integers(0, 256, (100, 2)), rng.integers(0, 7, 100)
+    fonts = [f"f{k % 3}" for k in range(100)]
+    whole = evaluate(flat, CENTROIDS, list("abcdefg"), [bank(points, labels, fonts=fonts)], chunk=256).summary()
+    pieces = [bank(points[s], labels[s], fonts=fonts[s.start : s.stop]) for s in (slice(0, 33), slice(33, 34), slice(34, 34), slice(34, 100))]
+    parts = evaluate(flat, CENTROIDS, list("abcdefg"), iter(pieces), chunk=7).summary()
+    assert whole == parts | {"confusions": whole["confusions"]} and sorted(whole["confusions"]) == sorted(parts["confusions"])
+    d = np.linalg.norm(points[:, None] / 255 - CENTROIDS.numpy(), axis=2)
+    assert whole["accuracy"] == pytest.approx(100 * (d.argmin(1) == labels).mean())
+    assert whole["top5"] == pytest.approx(100 * (np.argsort(d, 1)[:, :5] == labels[:, None]).any(1).mean())
+
+
+def test_bootstrap_interval_covers_classes_not_images():
+    """With whole classes right or wrong the interval is as wide as a binomial over classes, however many images each has."""
+    rng = np.random.default_rng(1)
+    points = np.repeat(rng.integers(0, 2, (7, 1)) * 0, 500, axis=0).repeat(2, axis=1)
+    result = evaluate(flat, CENTROIDS, list("abcdefg"), [bank(points, np.repeat(np.arange(7), 500))]).summary()
+    low, high = result["accuracy_interval"]
+    assert result["accuracy"] == pytest.approx(100 / 7) and low == 0 and high > 30
+
+
+def test_embed_chunks():
+    images = torch.randint(0, 256, (23, 37, 37), dtype=torch.uint8)
+    torch.testing.assert_close(embed(flat, images, 5), embed(flat, images, 1000))
+    shapes = []
+    embed(lambda x: shapes.append(len(x)) or flat(x), images, 5)
+    assert set(shapes) == {5}
+
+
+def test_nearest_in_blocks():
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(50, 3, generator=g), torch.randn(20, 3, generator=g)
+    assert torch.equal(nearest(x, y, 4, block=7), torch.cdist(x, y).argsort(1)[:, :4])
+
+
+def test_other_classes_and_empty_sets_are_errors():
+    with pytest.raises(InputError, match="other than the 7 of training"):
+        evaluate(flat, CENTROIDS, list("abcdefg"), [bank([[0, 0]], [0], "abcdefx")])
+    with pytest.raises(InputError, match="no image"):
+        evaluate(flat, CENTROIDS, list("abcdefg"), []).summary()

@@ -1,0 +1,197 @@
+"""Same seed, same bits; interrupted and resumed, same bits; collapse and non-finite losses are said."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from siamese_lib.config import ROWS, make_config
+from siamese_lib.data.bank import ImageBank
+from siamese_lib.errors import InputError
+from siamese_lib.experiments import TrainingData, build_trainer
+from siamese_lib.training import Plan, choose_device
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    """Twelve easy classes: a fixed random pattern each, six noisy copies for training, two for validation."""
+    rng = np.random.default_rng(0)
+    patterns = np.kron(rng.integers(0, 2, (12, 6, 6)), np.ones((6, 6)))
+    patterns = np.pad(patterns, ((0, 0), (0, 1), (0, 1))) * 200
+
+    def bank(copies: int) -> ImageBank:
+        images = np.repeat(patterns, copies, axis=0) + rng.integers(0, 55, (12 * copies, 37, 37))
+        meta = pd.DataFrame({"face": [f"face{k}" for k in range(copies)] * 12})
+        return ImageBank(images.astype(np.uint8), np.repeat(np.arange(12), copies), [chr(97 + c) for c in range(12)], meta)
+
+    return TrainingData(bank(6), bank(2), {})
+
+
+def config(row: str = "random", batch: str = "pooled", **changes):
+    values = dict(num_classes=12, images=384, updates=4, pool_classes=4, triplets=16, chunk=48, eta=6, compiled=False, statistics_samples=3)
+    return make_config("table3", row, "smoke", batch, **{**values, **changes})
+
+
+def weights(trainer) -> list[torch.Tensor]:
+    return [*trainer.model.state_dict().values(), trainer.statistics.centroids, trainer.statistics.spread, *trainer.probabilities]
+
+
+def same_bits(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+@pytest.mark.parametrize("row", [*ROWS, "contrastive/random", "triplet/auto-clustering"])
+@pytest.mark.parametrize("batch", ["pooled", "literal"])
+def test_resumed_equals_uninterrupted_to_the_bit(row, batch, data, tmp_path, monkeypatch):
+    whole = build_trainer(config(row, batch), 1, CPU, data)
+    whole.fit()
+    again = build_trainer(config(row, batch), 1, CPU, data)
+    again.fit()
+    assert same_bits(whole, again)
+
+    checkpoint = tmp_path / "checkpoint.pt"
+    broken = build_trainer(config(row, batch), 1, CPU, data, checkpoint)
+    ends = broken.plan.period_ends()
+    step = broken._step
+
+    def stop_in_the_third_period():
+        if broken.step == ends[1] + 1:
+            raise KeyboardInterrupt
+        return step()
+
+    monkeypatch.setattr(broken, "_step", stop_in_the_third_period)
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit()
+    resumed = build_trainer(config(row, batch), 1, CPU, data, checkpoint)
+    assert resumed.step == ends[1]
+    resumed.fit()
+    assert same_bits(whole, resumed)
+    drop = {"seconds"}
+    lines = [[{k: v for k, v in line.items() if k not in drop} for line in t.history] for t in (whole, resumed)]
+    assert lines[0] == lines[1] and len(lines[0]) == 4
+
+
+def test_another_seed_gives_other_weights(data):
+    one, other = build_trainer(config(), 1, CPU, data), build_trainer(config(), 2, CPU, data)
+    one.fit(), other.fit()
+    assert not same_bits(one, other)
+
+
+def test_it_learns_and_the_history_says_so(data):
+    trainer = build_trainer(config(images=6144), 0, CPU, data)
+    trainer.fit()
+    first, last = trainer.history[0], trainer.history[-1]
+    assert last["accuracy"] > 80 and last["loss"] < first["loss"] and last["d_an"] > last["d_ap"]
+    assert last["images"] == 6144 and last["step"] == trainer.step == 192 and last["triplets"] > 0
+
+
+def test_samplers_follow_the_statistics(data):
+    trainer = build_trainer(config("auto-probabilistic+auto-clustering"), 0, CPU, data)
+    statistics = trainer.fit()
+    expected = statistics.spread.double() ** 4  # gamma 2, w 0: d^(gamma^2)
+    torch.testing.assert_close(trainer.batch.positives.probabilities, expected / expected.sum())
+    assert len(trainer.probabilities) == 5 and trainer.probabilities[0].unique().numel() == 1
+    assert trainer.batch.negatives.clusters.unique().numel() < 12
+
+
+def test_the_last_statistics_take_every_sample(data):
+    trainer = build_trainer(config(), 0, CPU, data)
+    statistics = trainer.fit()
+    x = torch.as_tensor(data.train.images).unsqueeze(1).float() / 255
+    with torch.no_grad():
+        embedding = torch.nn.functional.softplus(trainer.model(x)).double()
+    wanted = torch.stack([embedding[torch.as_tensor(data.train.labels) == c].mean(0) for c in range(12)])
+    torch.testing.assert_close(statistics.centroids.double(), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_a_loss_that_is_not_finite_raises_at_once(data):
+    trainer = build_trainer(config(), 0, CPU, data)
+    with torch.no_grad():
+        trainer.model.linear.bias[0] = float("nan")
+    with pytest.raises(FloatingPointError, match=r"at iteration 0 .*rate=0.003.*lower the rate"):
+        trainer.fit()
+
+
+def test_collapse_is_said_with_figures(data):
+    trainer = build_trainer(config("triplet/random"), 0, CPU, data)
+    with torch.no_grad():
+        for p in trainer.model.parameters():
+            p.zero_()  # every image in one point: no gradient leads away
+    with pytest.warns(UserWarning, match=r"collapsed.*mean d_AN 0 .*active share 100%.*lower the rate"):
+        trainer.fit()
+
+
+def test_healthy_training_does_not_warn(data, recwarn):
+    build_trainer(config(), 0, CPU, data).fit()
+    assert not [w for w in recwarn if "collapsed" in str(w.message)]
+
+
+def test_compiled_equals_eager(data):
+    eager, compiled = build_trainer(config(), 3, CPU, data), build_trainer(config(compiled=True), 3, CPU, data)
+    if not compiled.compiled:
+        pytest.skip("torch.compile does not work on this machine (no C++ compiler?)")
+    eager.fit(), compiled.fit()
+    for a, b in zip(eager.history[:1], compiled.history[:1], strict=True):  # chaos grows with the steps: compare the first period
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3) and a["d_an"] == pytest.approx(b["d_an"], rel=1e-3)
+
+
+def test_compile_failure_falls_back_with_a_notice(data, monkeypatch):
+    def broken(model, **_):
+        def call(x):
+            raise RuntimeError("no compiler")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.warns(UserWarning, match="torch.compile failed"):
+        trainer = build_trainer(config(compiled=True), 0, CPU, data)
+    assert trainer.compiled is False
+    trainer.fit()
+
+
+def test_rate_schedule():
+    plan = Plan(steps=100, updates=3, rate=1.0)
+    rates = [plan.rate_at(s) for s in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and np.argmax(rates) in (9, 10) and rates[-1] < 0.001
+    assert rates[55] == pytest.approx(0.5, abs=0.01) and plan.period_ends() == [33, 66, 100]
+    assert dataclasses.replace(plan, schedule="constant").rate_at(77) == 1.0
+
+
+def test_broken_checkpoint(data, tmp_path):
+    checkpoint = tmp_path / "checkpoint.pt"
+    trainer = build_trainer(config(), 0, CPU, data, checkpoint)
+    trainer.fit()
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"checkpoint\.pt cannot be read .*delete it"):
+        build_trainer(config(), 0, CPU, data, checkpoint)
+    checkpoint.write_bytes(content)
+    with pytest.raises(InputError, match="another plan"):
+        build_trainer(config(rate=0.001), 0, CPU, data, checkpoint)
+
+
+def test_devices():
+    assert choose_device("cpu") == CPU
+    with pytest.raises(InputError, match="abacus"):
+        choose_device("abacus")
+    with pytest.raises(InputError, match="meta"):
+        choose_device("meta")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_asked_for_and_absent():
+    assert choose_device(None) == CPU
+    with pytest.raises(InputError, match="cuda.* 0 CUDA devices; use --device cpu"):
+        choose_device("cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@pytest.mark.parametrize("batch", ["pooled", "literal"])
+def test_cuda_trains_like_the_cpu(batch, data):
+    trainer = build_trainer(config(batch=batch, images=6144), 0, torch.device("cuda"), data)
+    trainer.fit()
+    assert trainer.history[-1]["accuracy"] > 80
