@@ -31,7 +31,7 @@ _SIZE = re.compile(rb"(\d{1,3}) (\d{1,3})")
 _LARGEST_FILE = 64_000_000  # bytes; real files have about 3 MB
 _PIECE = 729  # bitmaps held at once while a file is read
 # Each equation, in indices counted from the centre (-1, 0, 1) and modulo 3, keeps a third of the variants that the ones before it keep.
-_EQUATIONS = ((1, 1, 1, 1, 1), (0, 1, -1, 0, -1), (1, 0, -1, 0, 0))
+_EQUATIONS = ((1, 1, 1, 1, 1), (0, 1, -1, 0, -1), (1, 0, -1, 0, 0), (1, 0, 0, -1, 0))
 
 GET_IT = (
     "PHD08 cannot be downloaded by a program: get the archive from the laboratory that publishes it, unpack the .alz (`unalz`), put the files "
@@ -43,16 +43,16 @@ def variant_indices(count: int = 243) -> list[tuple[int, int, int, int, int]]:
     """The variants (fs, cp, re, th, sl) of a font, in the order of the files: FS, CP, RE, TH ascending, SL in the order 1, 0, 2.
 
     Args:
-        count: 243 for all of them, or a balanced subset. In subsets of 81, 27 and 9 every value of every index occurs equally often. In 81 every
+        count: 243 for all of them, or a balanced subset. In subsets of 81, 27, 9 and 3 every value of every index occurs equally often. In 81 every
             combination of four indices does, in 27 every combination of two, and in 9 every combination of two except that FS equals RE and TH
-            equals SL throughout. 1 is the centre, (1, 1, 1, 1, 1). Each subset contains the smaller ones.
+            equals SL throughout; in 3 only single values are balanced. 1 is the centre, (1, 1, 1, 1, 1). Each subset contains the smaller ones.
 
     Raises:
         InputError: any other count.
     """
-    kept = {243: 0, 81: 1, 27: 2, 9: 3}
+    kept = {243: 0, 81: 1, 27: 2, 9: 3, 3: 4}
     if isinstance(count, bool) or count not in (1, *kept):
-        raise InputError(f"{count!r} variants of a font are not offered; use 1, 9, 27, 81 or 243")
+        raise InputError(f"{count!r} variants of a font are not offered; use 1, 3, 9, 27, 81 or 243")
     if count == 1:
         return [(1, 1, 1, 1, 1)]
     every = itertools.product((0, 1, 2), (0, 1, 2), (0, 1, 2), (0, 1, 2), (1, 0, 2))
