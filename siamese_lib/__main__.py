@@ -30,7 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("table", help=f"one of {', '.join(TABLES)}")
     run.add_argument("--row", nargs="+", default=list(ROWS), help=f"default all: {', '.join(ROWS)}; contrastive/ or triplet/ in front: another loss")
     run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
-    run.add_argument("--profile", default=os.environ.get("SIAMESE_PROFILE", "quick"), help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick")
+    run.add_argument(
+        "--profile", default=os.environ.get("SIAMESE_PROFILE", "quick"), help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick"
+    )
     run.add_argument("--seed", nargs="+", type=int, help="default: as many as the profile asks for, from 0")
     run.add_argument("--device", help="cpu or cuda; default CUDA where there is one")
     run.add_argument("--evaluate", nargs="+", metavar="SET", default=["phd08-sim", "phd08"], help="test sets: phd08-sim, phd08; default both")
@@ -74,9 +76,9 @@ def _tables(options: argparse.Namespace) -> None:
 
 
 def _figures(options: argparse.Namespace) -> None:
+    from siamese_lib.paths import results_folder
     from siamese_lib.plots import write_figures
     from siamese_lib.records import published_arrays, published_records
-    from siamese_lib.paths import results_folder
 
     records = published_records()
     print("\n".join(write_figures(results_folder() / "figures", records, published_arrays(records))))

@@ -84,7 +84,9 @@ def evaluate(
     device = centroids.device
     for bank in banks:
         if bank.classes != classes:
-            raise InputError(f"a test bank lists {len(bank.classes)} classes other than the {len(classes)} of training; load it with the same class list")
+            raise InputError(
+                f"a test bank lists {len(bank.classes)} classes other than the {len(classes)} of training; load it with the same class list"
+            )
         if not len(bank):
             continue
         embeddings = embed(forward, torch.as_tensor(bank.images, device=device), chunk)

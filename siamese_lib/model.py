@@ -1,6 +1,5 @@
 """The network of Table 1."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import softsign
 
@@ -42,7 +41,9 @@ class EmbeddingNet(nn.Module):
             InputError: any other image size.
         """
         if x.shape[1:] != (1, SIDE, SIDE):
-            raise InputError(f"EmbeddingNet takes images (B, 1, {SIDE}, {SIDE}), got {tuple(x.shape)}; frame them with siamese_lib.data.framing.frame")
+            raise InputError(
+                f"EmbeddingNet takes images (B, 1, {SIDE}, {SIDE}), got {tuple(x.shape)}; frame them with siamese_lib.data.framing.frame"
+            )
         for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5, self.conv6):
             x = softsign(conv(x))
         return self.linear(x.flatten(1))

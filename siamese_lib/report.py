@@ -60,7 +60,9 @@ def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
     facts = {_fingerprint(record, evaluation) for record, evaluation in members}
     if len(facts) > 1 or len(set(seeds)) < len(seeds):
         ids = ", ".join(record["id"] for record, _ in members)
-        raise InputError(f"records {ids} would share the line {'/'.join(filter(None, key))} but differ in more than their seed; remove the outdated ones")
+        raise InputError(
+            f"records {ids} would share the line {'/'.join(filter(None, key))} but differ in more than their seed; remove the outdated ones"
+        )
     accuracies = [evaluation["accuracy"] for _, evaluation in members]
     complete = test["classes"] == config["num_classes"] == COMPLETE[table]
     values = dict(zip(KEY, key, strict=True))
@@ -112,7 +114,12 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
     def accuracy(line: pd.Series) -> str:
         return f"{line.accuracy_mean:.1f}" + (f" ± {line.accuracy_ci95:.1f}" if pd.notna(line.accuracy_ci95) else "")
 
-    columns = {"row": frame.row, "test set": frame.dataset + ", " + frame.classes.map("{:,} classes".format), "profile": frame.profile, "batch": frame.batch}
+    columns = {
+        "row": frame.row,
+        "test set": frame.dataset + ", " + frame.classes.map("{:,} classes".format),
+        "profile": frame.profile,
+        "batch": frame.batch,
+    }
     columns |= {"seeds": frame.seeds.astype(str), "accuracy, %": frame.apply(accuracy, axis=1) if len(frame) else frame.row}
     columns |= {"top-5, %": frame.top5_mean.map("{:.1f}".format), "paper, %": frame.paper_accuracy.map(lambda v: f"{v:.1f}" if pd.notna(v) else "")}
     columns |= {"images seen": frame.images_seen.map("{:,}".format), "minutes": frame.minutes.map("{:.1f}".format)}
@@ -131,7 +138,9 @@ def latex(frame: pd.DataFrame) -> str:
     shown = _shown(frame)
     body = [" & ".join(map(_escape, row)) + r" \\" for row in shown.values.tolist()]
     head = " & ".join(map(_escape, shown.columns)) + r" \\"
-    return "\n".join([r"\begin{tabular}{" + "l" * len(shown.columns) + "}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", ""])
+    return "\n".join(
+        [r"\begin{tabular}{" + "l" * len(shown.columns) + "}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", ""]
+    )
 
 
 def _escape(text: str) -> str:

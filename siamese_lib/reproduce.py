@@ -103,7 +103,9 @@ def _print_comparison(profile: str) -> None:
     fallback = any(record["manifest"]["fonts"]["fallback"] for record in working_records())
     if fallback:
         print("Runs with the PyPI faces (fonts = 1) are not comparable and not in the table; `make fonts` installs the Debian ones.")
-    reasons = {f"{name}: {reason}" for record in working_records() for name, reason in record["not_run"].items() if record["config"]["profile"] == profile}
+    reasons = {
+        f"{name}: {reason}" for record in working_records() for name, reason in record["not_run"].items() if record["config"]["profile"] == profile
+    }
     print("\nNot run:\n  " + "\n  ".join(sorted(reasons)) if reasons else "\nEverything asked for was run.")
 
 

@@ -159,8 +159,19 @@ class Trainer:
         self.seconds += time.perf_counter() - began
         self.probabilities.append(self.batch.positives.probabilities.cpu())
         c = self.statistics.centroids
-        line = {"step": self.step, "images": self.step * self.batch.images_a_step, "triplets": self.triplets, "loss": loss, "d_ap": d_ap, "d_an": d_an}
-        line |= {"active": active, "spread": float((c - c.mean(0)).square().sum(1).mean().sqrt()), "class_spread": float(self.statistics.spread.mean())}
+        line = {
+            "step": self.step,
+            "images": self.step * self.batch.images_a_step,
+            "triplets": self.triplets,
+            "loss": loss,
+            "d_ap": d_ap,
+            "d_an": d_an,
+        }
+        line |= {
+            "active": active,
+            "spread": float((c - c.mean(0)).square().sum(1).mean().sqrt()),
+            "class_spread": float(self.statistics.spread.mean()),
+        }
         line |= {"rate": self.plan.rate_at(self.step - 1), "seconds": self.seconds}
         line["accuracy"] = self.validate(self.forward, self.statistics) if self.validate else None
         self.history.append(line)

@@ -9,7 +9,14 @@ from siamese_lib.errors import InputError
 def test_rows_of_the_paper():
     assert set(PAPER["table3"]) == set(ROWS)
     both = make_config("table3", "auto-probabilistic+auto-clustering", "cpu")
-    assert (both.positives, both.gamma, both.w, both.negatives, both.theta, both.eta) == ("auto-probabilistic", 2.0, 0.0, "auto-clustering", 0.5, 1000)
+    assert (both.positives, both.gamma, both.w, both.negatives, both.theta, both.eta) == (
+        "auto-probabilistic",
+        2.0,
+        0.0,
+        "auto-clustering",
+        0.5,
+        1000,
+    )
     alone = make_config("table3", "auto-probabilistic", "cpu")
     assert (alone.gamma, alone.negatives, alone.loss, alone.alpha) == (1.0, "uniform", "metric", 10.0)
     assert make_config("table3", "contrastive/random").loss == "contrastive"
