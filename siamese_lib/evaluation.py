@@ -40,7 +40,10 @@ class Evaluation:
     confusions: Counter = field(default_factory=Counter)  # (true, predicted) -> images
 
     def summary(self) -> dict:
-        """Plain numbers for a record, in percent: accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, by font, confusions."""
+        """Plain numbers for a record, in percent.
+
+        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, accuracy by font, most frequent confusions.
+        """
         seen = self.total > 0
         images = int(self.total.sum())
         if not images:

@@ -47,7 +47,10 @@ def _temporary_cache(wanted: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Rendered glyphs and packed banks: `SIAMESE_CACHE`, else the user's cache folder; a temporary one, with a warning, where that cannot be written."""
+    """Rendered glyphs and packed banks: `SIAMESE_CACHE`, else the user's cache folder.
+
+    Where that cannot be written: a temporary folder, with a warning.
+    """
     given = os.environ.get("SIAMESE_CACHE")
     if given:
         folder = Path(given)

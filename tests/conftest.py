@@ -15,7 +15,10 @@ os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"s
 
 @pytest.fixture(scope="session", autouse=True)
 def _surroundings(tmp_path_factory):
-    """Runs go to a temporary folder, torch uses one thread (the tests are small; two would wait for each other). Rendered glyphs stay in the user's cache: drawing them again is slow."""
+    """Runs go to a temporary folder; torch uses one thread: the tests are small, and two would wait for each other.
+
+    Rendered glyphs stay in the user's cache: drawing them again is slow.
+    """
     import torch
 
     torch.set_num_threads(1)
