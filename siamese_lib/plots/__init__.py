@@ -4,6 +4,15 @@ A record is what `experiments.run` writes; its arrays are those of the .npz besi
 """
 
 from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves, probability_evolution
+from siamese_lib.plots.drawings import (
+    cluster_example,
+    contrastive_figure,
+    example_points,
+    loss_surfaces,
+    mining_example,
+    network_figure,
+    triplet_figure,
+)
 from siamese_lib.plots.glyphs import cluster_sheet, confusion_sheet, glyph_grid, glyph_map, hangul_layout, pictures
 from siamese_lib.plots.published import figure_hashes, figures, write_figures
 from siamese_lib.plots.style import label, new_figure, use_style
@@ -11,17 +20,24 @@ from siamese_lib.plots.style import label, new_figure, use_style
 __all__ = [
     "accuracy_by_font",
     "accuracy_curves",
+    "cluster_example",
     "cluster_sheet",
     "confusion_sheet",
+    "contrastive_figure",
+    "example_points",
     "figure_hashes",
     "figures",
     "glyph_grid",
     "glyph_map",
     "hangul_layout",
     "label",
+    "loss_surfaces",
+    "mining_example",
+    "network_figure",
     "new_figure",
     "pictures",
     "probability_evolution",
+    "triplet_figure",
     "use_style",
     "write_figures",
 ]
