@@ -129,10 +129,10 @@ def mining_example(d: list[float], settings=((1.0, 0.0), (2.0, 0.0), (1.0, 0.5))
     for ax, (gamma, w) in zip(rest, settings, strict=True):
         sampler = AutoProbabilistic(len(d), gamma, w)
         sampler.update(ClassStatistics(torch.zeros(len(d), 2), torch.tensor(d)))
-        bars = ax.bar(names, sampler.probabilities, color=PALETTE[3])
+        bars = ax.bar(names, sampler.probabilities.numpy(), color=PALETTE[3])
         ax.bar_label(bars, fmt="%.2f", fontsize="small")
         ax.axhline(1 / len(d), color=INK, linestyle="--", linewidth=1)
-        ax.set(title=f"P_1, gamma = {gamma:g}, w = {w:g}", ylim=(0, 1))
+        ax.set(title=f"P_1, gamma = {gamma:g}, w = {w:g}", ylim=(0, 1.1))
     return figure
 
 
@@ -151,10 +151,10 @@ def cluster_example(points: torch.Tensor, etas=(6, 14, 30)) -> Figure:
         sampler.update(ClassStatistics(points, torch.ones(len(points))))
         i, j, _ = smallest_pairs(points, eta)
         for a, b in zip(points[i], points[j], strict=True):
-            ax.plot([a[0], b[0]], [a[1], b[1]], color=PALE, zorder=1)
+            ax.plot([float(a[0]), float(b[0])], [float(a[1]), float(b[1])], color=MUTED, linewidth=0.8, zorder=1)
         sizes = torch.bincount(sampler.clusters)
         several = sorted(torch.nonzero(sizes > 1).flatten().tolist(), key=lambda cluster: -int(sizes[cluster]))
         colours = {cluster: PALETTE[rank % len(PALETTE)] for rank, cluster in enumerate(several)}
-        ax.scatter(*points.T, c=[colours.get(cluster, MUTED) for cluster in sampler.clusters.tolist()], s=40, zorder=2)
+        ax.scatter(*points.T.numpy(), c=[colours.get(cluster, MUTED) for cluster in sampler.clusters.tolist()], s=40, zorder=2)
         ax.set(title=f"eta = {eta}: {len(several)} clusters, the largest of {int(sizes.max())}", xticks=[], yticks=[], aspect="equal")
     return figure
