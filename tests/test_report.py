@@ -1,0 +1,120 @@
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from siamese_lib import report
+from siamese_lib.config import make_config
+from siamese_lib.errors import InputError
+from siamese_lib.paths import repository_root, results_folder
+
+DESIGN = (
+    "row,loss,positives,negatives,batch,dataset,protocol,profile,classes,images,fonts,seeds,"
+    "accuracy_mean,accuracy_ci95,top5_mean,paper_accuracy,images_seen,minutes,device"
+)
+
+
+def record(row="random", seed=0, accuracy=50.0, classes=2350, **changes) -> dict:
+    test = {"accuracy": accuracy, "top5": 80.0, "classes": classes, "images": 100, "fonts": 9, "variants": 3, "manifest": {}}
+    test["by_font"] = {"S": {"accuracy": accuracy, "images": 60}, "G": {"accuracy": accuracy + 1, "images": 40}}
+    config = make_config("table3", row, "quick", **changes).__dict__
+    return {
+        "id": f"{row}-{seed}",
+        "config": config,
+        "seed": seed,
+        "manifest": {"fonts": {"fallback": False}},
+        "method_version": 1,
+        "device": {"type": "cpu"},
+        "created": f"2026-01-0{seed + 1}",
+        "totals": {"images_seen": 120_064, "seconds": 90.0},
+        "evaluations": {"phd08-sim": test},
+    }
+
+
+def test_columns_are_designs():
+    assert list(report.table_frame([record()], "table3").columns) == DESIGN.split(",")
+    assert (results_folder() / "table3.csv").read_text(encoding="utf-8").splitlines()[0] == DESIGN
+
+
+def test_mean_and_t_interval_by_hand():
+    frame = report.table_frame([record(seed=s, accuracy=a) for s, a in enumerate((50.0, 52.0, 57.0))], "table3")
+    (line,) = frame.to_dict("records")
+    assert line["accuracy_mean"] == 53 and line["seeds"] == 3 and line["minutes"] == 1.5 and line["paper_accuracy"] == 88.6
+    assert line["accuracy_ci95"] == pytest.approx(4.302653 * np.sqrt(13) / np.sqrt(3), rel=1e-6)  # sd^2 = (9 + 1 + 16) / 2
+    assert report.table_frame([record()], "table3").accuracy_ci95.isna().all()
+
+
+def test_incomplete_class_lists_stand_beside_no_paper_number():
+    assert report.table_frame([record(classes=3)], "table3").paper_accuracy.isna().all()
+
+
+def test_rows_stand_in_the_papers_order():
+    rows = ["auto-probabilistic+auto-clustering", "random", "contrastive/random", "auto-clustering"]
+    frame = report.table_frame([record(row) for row in rows], "table3")
+    assert frame.row.tolist() == ["random", "auto-clustering", "auto-probabilistic+auto-clustering", "contrastive/random"]
+
+
+def test_a_line_never_mixes(capsys):
+    for other in (record(seed=1, images=600_000), record(seed=0), record(seed=1) | {"device": {"type": "cuda"}}):
+        with pytest.raises(InputError, match="would share the line random/pooled/phd08-sim/quick"):
+            report.table_frame([record(), other], "table3")
+    several = copy.deepcopy(record(seed=1))
+    several["evaluations"]["phd08-sim"]["variants"] = 9
+    with pytest.raises(InputError, match="differ in more than their seed"):
+        report.table_frame([record(), several], "table3")
+
+
+def test_pypi_faces_stay_out():
+    fallback = record() | {"manifest": {"fonts": {"fallback": True}}}
+    assert report.table_frame([fallback], "table3").empty and report.by_font_frame([fallback], "table3").empty
+
+
+def test_by_font():
+    frame = report.by_font_frame([record(seed=0, accuracy=50), record(seed=1, accuracy=60)], "table3")
+    assert frame.font.tolist() == ["G", "S"] and frame.accuracy_mean.tolist() == [56.0, 55.0] and frame.seeds.tolist() == [2, 2]
+
+
+def test_markdown_and_latex():
+    frame = report.table_frame([record(seed=s, accuracy=50 + s) for s in range(2)], "table3")
+    text = report.markdown(frame)
+    assert text.splitlines()[2].startswith("| random | phd08-sim, 2,350 classes | quick | pooled | 2 | 50.5 ± 6.4 | 80.0 | 88.6 |")
+    assert r"50.5 $\pm$ 6.4 & 80.0 & 88.6" in report.latex(frame) and r"accuracy, \%" in report.latex(frame)
+
+
+def test_tables_of_nothing():
+    frame = report.table_frame([], "table3")
+    assert report.markdown(frame).count("\n") == 2 and r"\begin{tabular}" in report.latex(frame)
+
+
+def test_readme_block():
+    text = "a\n<!-- table3 -->\nold\n<!-- /table3 -->\nb\n"
+    assert report.readme_with_block(text, "table3", "new\n") == "a\n<!-- table3 -->\nnew\n<!-- /table3 -->\nb\n"
+    with pytest.raises(InputError, match="exactly once"):
+        report.readme_with_block("nothing", "table3", "new\n")
+
+
+def test_committed_tables_are_rebuilt_byte_for_byte(tmp_path, monkeypatch):
+    (tmp_path / "README.md").write_bytes((repository_root() / "README.md").read_bytes())
+    monkeypatch.setattr(report, "repository_root", lambda: tmp_path)
+    monkeypatch.setattr(report, "results_folder", lambda: tmp_path / "results")
+    written = report.write_tables()
+    assert len(written) == 5
+    for name in written:
+        assert (tmp_path / name).read_bytes() == (repository_root() / name).read_bytes(), name
+
+
+def test_comparison_has_three_columns(monkeypatch):
+    monkeypatch.setattr(report, "published_records", lambda: [record(accuracy=40.0)])
+    old, new = record(accuracy=10.0, rate=0.5), record(accuracy=45.0) | {"created": "2026-02-01"}
+    monkeypatch.setattr(report, "working_records", lambda: [old, new, record("auto-clustering", accuracy=47.0)])
+    frame = report.compare("table3", "quick")
+    assert frame.columns.tolist() == ["row", "batch", "dataset", "classes", "paper", "published", "this machine"]
+    assert frame[["paper", "published", "this machine"]].iloc[0].tolist() == [88.6, 40.0, 45.0]
+    assert frame.iloc[1].row == "auto-clustering" and pd.isna(frame.iloc[1].published) and frame.iloc[1]["this machine"] == 47.0
+
+
+def test_comparison_of_nothing(monkeypatch):
+    monkeypatch.setattr(report, "published_records", list)
+    monkeypatch.setattr(report, "working_records", list)
+    assert report.compare("table3", "quick").empty
