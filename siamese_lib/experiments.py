@@ -15,7 +15,7 @@ import torch
 from siamese_lib.augment import Augmentation
 from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets, PooledPairs, PooledTriplets
 from siamese_lib.config import RunConfig, run_id
-from siamese_lib.data.alphabets import hangul_classes
+from siamese_lib.data.alphabets import class_list
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.hangul import font_manifest, load_hangul
 from siamese_lib.data.phd08 import iter_phd08
@@ -53,16 +53,6 @@ class TrainingData:
     train: ImageBank
     validation: ImageBank
     manifest: dict
-
-
-def class_list(num_classes: int) -> list[str]:
-    """2,350 or 11,172 syllables; any smaller number: that many of the 2,350, evenly spaced in code point order."""
-    if num_classes in (2350, 11172):
-        return hangul_classes(num_classes)
-    if num_classes > 2350:
-        raise InputError(f"num_classes={num_classes}: 2350, 11172 or fewer than 2350")
-    all_classes = hangul_classes(2350)
-    return [all_classes[i * 2350 // num_classes] for i in range(num_classes)]
 
 
 @functools.lru_cache(maxsize=2)

@@ -14,7 +14,7 @@ def finished(debian_faces, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIAMESE_RUNS", str(tmp_path_factory.mktemp("runs")))
         patch.setenv("SIAMESE_DATA", str(tmp_path_factory.mktemp("data")))
-        yield experiments.run(config(), 0, "cpu", progress=False)
+        return experiments.run(config(), 0, "cpu", progress=False)
 
 
 def config(**changes):
@@ -56,21 +56,18 @@ def test_finished_runs_are_reused_and_evaluated_further(finished, monkeypatch, t
 def test_command_line_interrupted_and_run_again_gives_the_same_network(debian_faces, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
     command = ["run", "table3", "--row", "random", "--profile", "smoke", "--device", "cpu", "--evaluate", "phd08-sim"]
-    found = []
+    found, calls = [], []
+
+    def interrupt(self, statistics):
+        calls.append(statistics)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
     for name in ("whole", "broken"):
         monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / name))
         if name == "broken":
             with monkeypatch.context() as patch:
-                update = experiments.UniformPositives.update
-                calls = []
-
-                def interrupt(self, statistics):
-                    calls.append(1)
-                    if len(calls) == 3:
-                        raise KeyboardInterrupt
-                    update(self, statistics)
-
-                patch.setattr(experiments.UniformPositives, "update", interrupt)
+                patch.setattr(experiments.UniformPositives, "update", interrupt)  # in its third period
                 assert __main__.main(command) == 130
             assert list((tmp_path / name).glob("*/checkpoint.pt")) and not list((tmp_path / name).glob("*/record.json"))
         assert __main__.main(command) == 0

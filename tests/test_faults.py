@@ -60,6 +60,7 @@ def test_data_folder_that_is_not_there(monkeypatch, tmp_path):
         ("Q_0_0_0_0_1\n2 3\n010\n010\n\n", "Q_0_0_0_0_1"),  # no such font
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*of 2,187 records")
 def test_broken_phd08_record(tmp_path, text, named):
     (tmp_path / "가.txt").write_text(text)
     with pytest.raises(InputError, match="line [0-9]") as caught:

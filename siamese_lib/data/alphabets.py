@@ -28,3 +28,13 @@ def hangul_classes(count: int = 2350) -> list[str]:
             f"no Hangul class list has {count!r} classes; use 2350 (KS X 1001) or 11172 (all modern syllables), or give characters yourself"
         )
     return list(_syllables(int(count)))
+
+
+def class_list(num_classes: int) -> list[str]:
+    """2,350 or 11,172 syllables; any smaller number: that many of the 2,350, evenly spaced in code point order."""
+    if num_classes in (2350, 11172):
+        return hangul_classes(num_classes)
+    if num_classes > 2350:
+        raise InputError(f"num_classes={num_classes}: 2350, 11172 or fewer than 2350")
+    all_classes = hangul_classes(2350)
+    return [all_classes[i * 2350 // num_classes] for i in range(num_classes)]

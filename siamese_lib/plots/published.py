@@ -137,8 +137,8 @@ def _preferred(records: list[dict]) -> dict | None:
 
 def _bank(num_classes: int, framing: str) -> ImageBank:
     """Pictures of the classes from the training faces; where there is no font at all, names alone."""
+    from siamese_lib.data.alphabets import class_list
     from siamese_lib.data.hangul import load_hangul
-    from siamese_lib.experiments import class_list
 
     classes = class_list(num_classes)
     try:
