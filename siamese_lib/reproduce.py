@@ -78,11 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
         if profile not in PROFILES:
             raise InputError(f"SIAMESE_PROFILE={profile!r} is unknown; choose one of {', '.join(PROFILES)}")
         began = time.monotonic()
-        for notebook in notebook_files(options.all or options.refresh):
+        chosen = {notebook: runs_folder() / "notebooks" / notebook.name for notebook in notebook_files(options.all or options.refresh)}
+        for notebook, target in chosen.items():
             print(f"== {notebook.stem} ({profile})", flush=True)
-            target = runs_folder() / "notebooks" / notebook.name
             execute(notebook, target)
-            if options.refresh:
+        if options.refresh:  # at the end, so that records name a commit without changes
+            for notebook, target in chosen.items():
                 refresh(target, notebook)
         minutes = (time.monotonic() - began) / 60
         print(f"== done in {minutes:.1f} minutes; executed notebooks: {runs_folder() / 'notebooks'}\n")
