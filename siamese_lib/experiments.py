@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import functools
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from siamese_lib.config import RunConfig, run_id
 from siamese_lib.data.alphabets import class_list
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.hangul import font_manifest, load_hangul
-from siamese_lib.data.phd08 import iter_phd08
+from siamese_lib.data.phd08 import iter_phd08, variant_indices
 from siamese_lib.data.simulate import iter_simulated_phd08
 from siamese_lib.errors import InputError
 from siamese_lib.evaluation import embed, evaluate
@@ -131,11 +130,16 @@ def run(config: RunConfig, seed: int = 0, device: str | None = None, sets: Itera
         progress: whether to show a text bar.
 
     Raises:
-        InputError: bad device, unwritable folder, broken checkpoint, no fonts.
+        InputError: unknown set, number of variants or device, no data folder where SIAMESE_DATA points, unwritable folder,
+            broken checkpoint, record or model, no fonts.
     """
+    sets = list(sets)
     unknown = set(sets) - set(EVALUATION_SETS)
     if unknown:
         raise InputError(f"evaluation set {', '.join(sorted(unknown))} is unknown; choose of {', '.join(EVALUATION_SETS)}")
+    variant_indices(config.variants)  # what cannot be evaluated is refused here, before hours of training
+    if "phd08" in sets:
+        data_folder()
     chosen = choose_device(device)
     check_writable(runs_folder())
     data = training_data(config.num_classes, config.framing)
@@ -212,9 +216,12 @@ def _evaluate_missing(
     todo = [name for name in sets if name not in done or (name == "phd08-sim" and done[name]["variants"] != config.variants)]
     if not todo:
         return False
-    stored = torch.load(folder / "model.pt", map_location=device, weights_only=True)
     model, loss = EmbeddingNet().to(device), make_loss(config)
-    model.load_state_dict(stored["model"])
+    try:
+        stored = torch.load(folder / "model.pt", map_location=device, weights_only=True)
+        model.load_state_dict(stored["model"])
+    except Exception as error:  # torch raises many kinds for a file that is cut short or not a model
+        raise InputError(f"model {folder / 'model.pt'} cannot be read ({type(error).__name__}); delete its folder and run the row again") from error
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         return loss.space(model(x))
@@ -227,6 +234,8 @@ def _evaluate_missing(
             continue
         result = evaluate(forward, stored["centroids"], data.train.classes, _with_bar(banks, name, progress), gallery, config.chunk)
         done[name] = result.summary() | facts | {"fonts": len(result.fonts)}
+        if name == "phd08-sim":
+            record["config"]["variants"] = config.variants
         record["not_run"].pop(name, None)
     return True
 
@@ -252,8 +261,3 @@ def _with_bar(banks: Iterator[ImageBank], name: str, progress: bool) -> Iterator
         for bank in banks:
             yield bank
             bar.update(len(bank))
-
-
-def forget(identifier: str) -> None:
-    """Remove a working run, finished or not."""
-    shutil.rmtree(runs_folder() / identifier, ignore_errors=True)

@@ -73,3 +73,37 @@ def debian_faces():
     if any(face.fallback for faces in found.values() for face in faces):
         _missing("the Debian faces are not all installed (make fonts)", "SIAMESE_REQUIRE_FONTS")
     return found
+
+
+@pytest.fixture
+def without_training(monkeypatch, tmp_path):
+    """Runs of all 2,350 classes whose training is left out, so that they take no time and no fonts; empty folders for runs and data.
+
+    Returns a list of the configurations that training was asked for.
+    """
+    import dataclasses
+
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from siamese_lib import experiments
+    from siamese_lib.data.bank import ImageBank
+
+    bank = ImageBank(np.full((2, 37, 37), 255, np.uint8), np.arange(2), experiments.class_list(2350), pd.DataFrame({"face": ["a", "b"]}))
+    data = experiments.TrainingData(bank, bank, {"fonts": {"fallback": False}})
+    asked = []
+
+    def train(config, seed, device, data, folder, progress):
+        asked.append(config)
+        folder.mkdir(parents=True)
+        torch.save({"model": experiments.EmbeddingNet().state_dict(), "centroids": torch.rand(2350, 25)}, folder / "model.pt")
+        empty = {"config": dataclasses.asdict(config), "seed": seed, "manifest": data.manifest, "history": [], "not_run": {}}
+        return empty | {"totals": {"seconds": 0.0}, "evaluations": {"validation": {"accuracy": 20.0}}}
+
+    monkeypatch.setattr(experiments, "training_data", lambda *_: data)
+    monkeypatch.setattr(experiments, "_train", train)
+    for name in ("runs", "data"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(f"SIAMESE_{name.upper()}", str(tmp_path / name))
+    return asked

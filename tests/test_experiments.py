@@ -1,12 +1,19 @@
-"""One small run from configuration to record, on real fonts."""
+"""One small run from configuration to record, on real fonts; reused, resumed, evaluated further."""
+
+import dataclasses
+import json
 
 import numpy as np
 import pytest
+import torch
 
 from siamese_lib import __main__, experiments
-from siamese_lib.config import make_config
+from siamese_lib.config import RunConfig, make_config
+from siamese_lib.data.phd08 import write_phd08
 from siamese_lib.errors import InputError
 from siamese_lib.records import load_record
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +30,21 @@ def config(**changes):
 
 def test_record_has_what_design_asks_for(finished):
     record = load_record(finished.folder / "record.json")
-    assert record == finished.record
+    assert record == finished.record and record["id"] == finished.folder.name
+    keys = "id config seed device versions git method_version compiled created manifest history totals evaluations not_run"
+    assert set(record) == set(keys.split()) and set(record["config"]) == {field.name for field in dataclasses.fields(RunConfig)}
     assert record["seed"] == 0 and record["device"]["type"] == "cpu" and record["versions"]["torch"] and record["compiled"] is False
-    assert set(record["history"][0]) >= {"loss", "d_ap", "d_an", "active", "spread", "accuracy"} and len(record["history"]) == 4
+    line = "step images triplets loss d_ap d_an active spread class_spread rate seconds accuracy"
+    assert [set(each) for each in record["history"]] == [set(line.split())] * 4
+    assert [each["images"] for each in record["history"]] == [256, 512, 768, 1024] and all(0 <= each["active"] <= 1 for each in record["history"])
     assert record["totals"]["images_seen"] == 1024 and record["totals"]["triplets"] > 0 and record["totals"]["seconds"] > 0
     test = record["evaluations"]["phd08-sim"]
     assert test["classes"] == 40 and test["images"] == 40 * 9 and test["fonts"] == 9 and set(test["by_font"]) == set("SGMNBDY") | {"H1", "H2"}
-    assert record["evaluations"]["validation"]["images"] == 80
+    assert record["evaluations"]["validation"]["images"] == 80 and set(record["evaluations"]["validation"]["by_font"]) == {"LexiGulim", "UnTaza"}
+    measures = "images classes accuracy accuracy_interval top5 recall_at_1 by_font confusions"
+    assert set(test) >= set(measures.split()) and all(true != predicted and n > 0 for true, predicted, n in test["confusions"])
+    missed = test["images"] - round(test["accuracy"] * test["images"] / 100)
+    assert sum(n for *_, n in test["confusions"]) == missed or len(test["confusions"]) == 50
     low, high = test["accuracy_interval"]
     assert 0 <= low <= test["accuracy"] <= high <= 100 and test["top5"] >= test["accuracy"]
     assert "2,350 classes, the network 40" in record["not_run"]["phd08"]
@@ -39,7 +54,24 @@ def test_arrays(finished):
     arrays = finished.arrays()
     assert arrays["probabilities"].shape == (5, 40) and arrays["centroids"].shape == (40, 25) and arrays["clusters"].shape == (40,)
     np.testing.assert_allclose(arrays["probabilities"].astype(float).mean(1), 1, atol=1e-2)
-    assert (arrays["probabilities"][0] == 1).all()
+    assert (arrays["probabilities"][0] == 1).all() and (arrays["probabilities"][-1] != 1).any()
+    assert arrays["spread"].shape == (40,) and (arrays["spread"] > 0).all() and len(np.unique(arrays["clusters"])) < 40
+    stored = torch.load(finished.folder / "model.pt", weights_only=True)
+    np.testing.assert_allclose(arrays["centroids"].astype(np.float32), stored["centroids"].numpy(), rtol=1e-3)
+    assert arrays["centroids"].dtype == np.float16 and (finished.folder / "arrays.npz").stat().st_size < 1_000_000
+
+
+def test_no_face_is_in_two_sets(finished):
+    data = experiments.training_data(40, "aspect")
+    fonts = data.manifest["fonts"]["faces"] | finished.record["evaluations"]["phd08-sim"]["manifest"]["faces"]
+    for what in ("key", "family", "file", "sha256", "pixels"):
+        train, validation, test = ({face[what] for face in fonts[split]} for split in ("train", "validation", "test"))
+        assert not train & validation and not (train | validation) & test, what
+    assert (len(fonts["train"]), len(fonts["validation"]), len(fonts["test"])) == (8, 2, 9)
+    faces = [set(bank.meta.face) for bank in (data.train, data.validation)]
+    assert faces == [{face["key"] for face in fonts[split]} for split in ("train", "validation")]
+    pixels = [{image.tobytes() for image in bank.images} for bank in (data.train, data.validation)]
+    assert not pixels[0] & pixels[1]
 
 
 def test_finished_runs_are_reused_and_evaluated_further(finished, monkeypatch, tmp_path):
@@ -49,6 +81,8 @@ def test_finished_runs_are_reused_and_evaluated_further(finished, monkeypatch, t
     assert experiments.run(config(), 0, "cpu", progress=False).record == finished.record
     more = experiments.run(config(variants=3), 0, "cpu", ["phd08-sim"], progress=False)
     assert more.folder == finished.folder and more.record["evaluations"]["phd08-sim"]["images"] == 3 * 40 * 9
+    changed = {"config": {**finished.record["config"], "variants": 3}, "evaluations": more.record["evaluations"]}
+    assert load_record(more.folder / "record.json") == more.record == finished.record | changed  # as if it had been asked for at first
     with pytest.raises(BaseException, match="trained again"):
         experiments.run(config(rate=0.001), 0, "cpu", progress=False)
 
@@ -65,12 +99,15 @@ def test_command_line_interrupted_and_run_again_gives_the_same_network(debian_fa
 
     for name in ("whole", "broken"):
         monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / name))
-        if name == "broken":
-            with monkeypatch.context() as patch:
-                patch.setattr(experiments.UniformPositives, "update", interrupt)  # in its third period
-                assert __main__.main(command) == 130
-            assert list((tmp_path / name).glob("*/checkpoint.pt")) and not list((tmp_path / name).glob("*/record.json"))
-        assert __main__.main(command) == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(experiments.UniformPositives, "update", interrupt)
+            if name == "broken":
+                assert __main__.main(command) == 130  # in its third period
+                assert list((tmp_path / name).glob("*/checkpoint.pt")) and not list((tmp_path / name).glob("*/record.json"))
+            calls[:] = [None] * 3  # no more interrupts
+            assert __main__.main(command) == 0
+            assert len(calls) - 3 == {"whole": 4, "broken": 2}[name]  # went on after the second period, did not start anew
+            calls.clear()
         (path,) = (tmp_path / name).glob("*/record.json")
         assert not list(path.parent.glob("checkpoint.pt"))
         found.append(load_record(path))
@@ -88,17 +125,46 @@ def test_class_lists():
         experiments.class_list(5000)
 
 
-def test_real_phd08_is_tested_where_it_is(phd08_folder, debian_faces):
-    import torch
-
-    banks, facts = experiments.test_banks("phd08", make_config(), torch.device("cpu"))
+def test_real_phd08_is_tested_where_it_is(phd08_folder):
+    banks, facts = experiments.test_banks("phd08", make_config(), CPU)
     bank = next(banks)
     assert facts["files"] >= 3 and bank.num_classes == 2350 and len(bank) > 0
 
 
-def test_missing_phd08_is_a_reason_not_an_error(monkeypatch, tmp_path):
-    import torch
+@pytest.mark.filterwarnings("ignore:.*of 2,187 records")
+def test_phd08_missing_is_noted_and_evaluated_once_it_is_there(without_training, tmp_path, capsys):
+    command = ["run", "table3", "--row", "random", "--profile", "quick", "--device", "cpu", "--evaluate", "phd08"]
+    assert __main__.main(command) == 0  # goes on without it
+    out = capsys.readouterr().out
+    assert "validation 20.00 %" in out and f"not evaluated on phd08: no class files in {tmp_path / 'data' / 'phd08'}" in out
+    (path,) = (tmp_path / "runs").glob("*/record.json")
+    assert "SIAMESE_DATA" in load_record(path)["not_run"]["phd08"] and list(load_record(path)["evaluations"]) == ["validation"]
 
-    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
-    banks, facts = experiments.test_banks("phd08", make_config(), torch.device("cpu"))
-    assert banks is None and "SIAMESE_DATA" in facts["reason"]
+    (tmp_path / "data" / "phd08").mkdir()
+    write_phd08(tmp_path / "data" / "phd08" / "각.txt", [("S", (0, 0, 0, 0, k), np.ones((4, 5))) for k in (1, 0, 2)])
+    assert __main__.main(command) == 0
+    assert "not evaluated" not in capsys.readouterr().out
+    record = load_record(path)
+    assert record["not_run"] == {} and record["evaluations"]["phd08"]["images"] == 3 and record["evaluations"]["phd08"]["files"] == 1
+    assert record["evaluations"]["phd08"]["by_font"].keys() == {"S"} and len(without_training) == 1
+
+
+def test_what_cannot_be_evaluated_stops_before_training(without_training, monkeypatch, tmp_path):
+    with pytest.raises(InputError, match="5 variants of a font are not offered; use 1, 3, 9"):
+        experiments.run(make_config(variants=5), 0, "cpu")
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="SIAMESE_DATA=.*nowhere is not a folder"):
+        experiments.run(make_config(), 0, "cpu")
+    assert not without_training
+
+
+@pytest.mark.parametrize("content", [None, b"no model"])
+def test_a_lost_or_broken_model_is_named(finished, monkeypatch, tmp_path, content):
+    folder = tmp_path / finished.folder.name
+    folder.mkdir()
+    (folder / "record.json").write_text(json.dumps(finished.record), encoding="utf-8")
+    if content:
+        (folder / "model.pt").write_bytes(content)
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
+    with pytest.raises(InputError, match=rf"model .*{folder.name}/model\.pt cannot be read .*; delete its folder and run the row again"):
+        experiments.run(config(variants=9), 0, "cpu", ["phd08-sim"], progress=False)

@@ -1,4 +1,7 @@
-"""Bad input as a user meets it: one line that names the file or value and the remedy, and nothing is lost."""
+"""Bad input as a user meets it: one line that names the file or value and the remedy, and nothing is lost.
+
+What each reader finds wrong with its files is tested in depth beside it, in tests/data/.
+"""
 
 import json
 
@@ -6,18 +9,24 @@ import pytest
 import torch
 
 from siamese_lib import __main__, experiments, records
-from siamese_lib.data import faces, glyphs
+from siamese_lib.config import make_config, run_id
+from siamese_lib.data import faces, omniglot
+from siamese_lib.data.glyphs import masters
 from siamese_lib.data.omniglot import load_omniglot
 from siamese_lib.data.phd08 import load_phd08
 from siamese_lib.errors import InputError
+from siamese_lib.records import load_record
+
+SMOKE = ("run", "table3", "--profile", "smoke", "--row", "random", "--device", "cpu")
+QUICK = ("run", "table3", "--profile", "quick", "--row", "random", "--device", "cpu", "--evaluate", "phd08")
 
 
 def fails(capsys, *arguments: str) -> str:
-    """The one line that the command line prints before it ends with 2."""
+    """The one line that the command line prints before it ends with 2, after progress bars at most."""
     assert __main__.main(list(arguments)) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1 and captured.err.startswith("error: "), captured.err
-    return captured.err
+    *bars, message = capsys.readouterr().err.splitlines()
+    assert message.startswith("error: ") and all("img/s" in bar for bar in bars if bar), (bars, message)
+    return message
 
 
 @pytest.mark.parametrize(
@@ -25,27 +34,53 @@ def fails(capsys, *arguments: str) -> str:
     [
         (["run", "table9"], "table='table9' is unknown; choose one of table3"),
         (["run", "table3", "--row", "randm"], "row='randm': choose one of random"),
-        (["run", "table3", "--profile", "huge"], "profile='huge' is unknown"),
-        (["run", "table3", "--batch", "heap"], "batch='heap' is unknown"),
-        (["run", "table3", "--profile", "smoke", "--row", "random", "--evaluate", "mnist"], "evaluation set mnist is unknown"),
+        (["run", "table3", "--row", "random", "metricc/random"], "row='metricc/random': choose one of random"),
+        (["run", "table3", "--profile", "huge"], "profile='huge' is unknown; choose one of smoke, quick"),
+        (["run", "table3", "--batch", "heap"], "batch='heap' is unknown; choose one of literal, pooled"),
+        ([*SMOKE, "--evaluate", "mnist"], "evaluation set mnist is unknown; choose of phd08-sim, phd08"),
+        ([*SMOKE, "--variants", "5"], "5 variants of a font are not offered; use 1, 3, 9"),
+        ([*SMOKE, "--device", "abacus"], "device='abacus' is unknown; use cpu or cuda"),
         (["publish", "nothing-like-it"], "RUN='nothing-like-it' names 0 finished runs"),
     ],
 )
-def test_unknown_names(capsys, arguments, named):
+def test_unknown_names(monkeypatch, capsys, arguments, named):
+    monkeypatch.setattr(experiments, "_train", lambda *_: pytest.fail("trained"))
     assert named in fails(capsys, *arguments)
+
+
+@pytest.mark.parametrize("arguments", [["run", "table3", "--rate", "1"], ["run", "table3", "--seed", "one"], ["train"], []])
+def test_unknown_options(capsys, arguments):
+    with pytest.raises(SystemExit) as left:
+        __main__.main(arguments)
+    assert left.value.code == 2 and "error: " in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_unknown_parameter():
+    with pytest.raises(InputError, match="parameter='learning_rate' is unknown; choose one of .*rate"):
+        make_config("table3", learning_rate=1e-3)
+
+
+def test_misspelt_papermill_parameter(tmp_path):
+    from siamese_lib.reproduce import execute, notebook_files
+
+    quickstart = notebook_files(everything=False)[0]
+    with pytest.raises(InputError, match=r"00_quickstart\.ipynb: unknown parameter profil; it takes profile, "):
+        execute(quickstart, tmp_path / "out.ipynb", {"profil": "smoke"})
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_asked_for_and_absent(capsys):
-    assert "use --device cpu" in fails(capsys, "run", "table3", "--profile", "smoke", "--row", "random", "--device", "cuda")
+    assert "device='cuda' asked for, but this machine has 0 CUDA devices; use --device cpu" in fails(capsys, *SMOKE[:-1], "cuda")
 
 
-def test_data_folder_that_is_not_there(monkeypatch, tmp_path):
+def test_missing_data_folder(without_training, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="SIAMESE_DATA=.*nowhere is not a folder"):
-        load_phd08()
-    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
-    for load in (load_phd08, load_omniglot):
+    for command in (QUICK, ["data"]):
+        assert "nowhere is not a folder; set it to the folder that holds omniglot/ and phd08/" in fails(capsys, *command)
+    assert not without_training
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "data"))
+    for load in (load_phd08, load_omniglot):  # the folder is there, its parts are not
         with pytest.raises(InputError, match="SIAMESE_DATA"):
             load()
 
@@ -53,39 +88,48 @@ def test_data_folder_that_is_not_there(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "text, named",
     [
-        ("S_0_0_0_0_1\n2 3\n010\n", "가.txt"),  # cut short
-        ("S_0_0_0_0_1\n2 3\n010\n0x0\n\n", "가.txt"),  # no digit
-        ("S_0_0_0_0_1\n2 3\n010\n01\n\n", "가.txt"),  # a short line
-        ("S_0_0_0_0_1\n2 300\n010\n010\n\n", "300"),  # a size no bitmap has
-        ("Q_0_0_0_0_1\n2 3\n010\n010\n\n", "Q_0_0_0_0_1"),  # no such font
+        ("S_0_0_0_0_1\n2 3\n010\n", "record 'S_0_0_0_0_1', line 4: is missing: the file ends after 1 of 2 lines of the bitmap"),
+        ("S_0_0_0_0_1\n2 3\n010\n0x0\n\n", "record 'S_0_0_0_0_1', line 4: has 'x' at column 2"),
+        ("S_0_0_0_0_1\n2 3\n010\n01\n\n", "record 'S_0_0_0_0_1', line 4: has 2 characters instead of the 3"),  # a wrong bitmap size
+        ("S_0_0_0_0_1\n2 300\n010\n010\n\n", "record 'S_0_0_0_0_1', line 2: should be `height width`, each from 1 to 128, but is '2 300'"),
+        ("Q_0_0_0_0_1\n2 3\n010\n010\n\n", "record 'Q_0_0_0_0_1', line 1: is no header"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*of 2,187 records")
-def test_broken_phd08_record(tmp_path, text, named):
-    (tmp_path / "가.txt").write_text(text)
-    with pytest.raises(InputError, match="line [0-9]") as caught:
-        load_phd08(tmp_path)
-    assert named in str(caught.value) and "가.txt" in str(caught.value) and "\n" not in str(caught.value)
+def test_broken_phd08_record(without_training, tmp_path, capsys, text, named):
+    path = tmp_path / "data" / "phd08" / "가.txt"
+    path.parent.mkdir()
+    path.write_text(text)
+    message = fails(capsys, *QUICK)
+    assert f"{path}, {named}" in message and "copy the file again" in message
+    path.unlink()
+    assert __main__.main(list(QUICK)) == 0 and len(without_training) == 1  # what was trained is kept
 
 
-def test_wrong_bitmap_size():
+def test_wrong_image_size():
     from siamese_lib import EmbeddingNet
 
     with pytest.raises(InputError, match=r"\(B, 1, 37, 37\), got \(1, 1, 28, 28\)"):
         EmbeddingNet()(torch.zeros(1, 1, 28, 28))
 
 
-def test_omniglot_without_a_drawing(tmp_path):
+def test_omniglot_without_a_drawing(tmp_path, monkeypatch, capsys):
     from PIL import Image
 
-    for number in range(1, 20):  # 19 of 20 drawers
-        path = tmp_path / "images_background" / "Greek" / "character01" / f"0001_{number:02d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("1", (105, 105), 1).save(path)
-    (tmp_path / "images_evaluation").mkdir()
-    with pytest.raises(InputError, match="images_background|images_evaluation") as caught:
-        load_omniglot(tmp_path)
+    monkeypatch.setattr(omniglot, "ALPHABETS", {"background": {"Greek": 1}, "evaluation": {"Oriya": 1}})
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
+    for subset, alphabet in (("background", "Greek"), ("evaluation", "Oriya")):
+        for number in range(1, 21 if subset == "background" else 20):  # one of Oriya's 20 drawers is missing
+            path = tmp_path / "omniglot" / f"images_{subset}" / alphabet / "character01" / f"0001_{number:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("1", (105, 105), 1).save(path)
+    with pytest.raises(InputError, match="images_evaluation: Oriya/character01 lacks drawer 20 ") as caught:
+        load_omniglot()
     assert "\n" not in str(caught.value)
+    monkeypatch.setattr("siamese_lib.data.inventory.font_manifest", lambda *_: {})
+    assert __main__.main(["data"]) == 0  # says what is there and what is not
+    found = json.loads(capsys.readouterr().out)
+    assert found["omniglot"] == f"not found: {caught.value}" and found["phd08"].startswith("not found: ")
 
 
 def test_font_without_the_alphabet():
@@ -93,7 +137,7 @@ def test_font_without_the_alphabet():
 
     path = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
     with pytest.raises(InputError, match=r"DejaVuSans\.ttf cannot be used: it maps 0 of the 2 characters"):
-        glyphs.masters(faces.font_file(path), ["가", "각"])
+        masters(faces.font_file(path), ["가", "각"])
 
 
 def test_no_font_at_all(monkeypatch, tmp_path, capsys):
@@ -102,32 +146,37 @@ def test_no_font_at_all(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(faces, "PYPI_PACKAGES", ())
     experiments.training_data.cache_clear()
     try:
-        assert "make fonts" in fails(capsys, "run", "table3", "--profile", "smoke", "--row", "random")
+        assert "Hangul faces were not found" in (message := fails(capsys, *SMOKE)) and "make fonts" in message
     finally:
         experiments.training_data.cache_clear()
 
 
-def test_unwritable_folders(monkeypatch, tmp_path, capsys):
+def test_unwritable_runs(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / "file" / "runs"))
-    assert "cannot be written" in fails(capsys, "run", "table3", "--profile", "smoke", "--row", "random")
+    assert "file/runs cannot be written (Not a directory); make it writable or set SIAMESE_RUNS" in fails(capsys, *SMOKE)
 
 
-def test_unwritable_results(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
-    record = {"id": "abc", "config": {}, "seed": 0, "manifest": {}, "history": [], "totals": {}, "evaluations": {}}
-    (tmp_path / "abc").mkdir()
-    (tmp_path / "abc" / "record.json").write_text(json.dumps(record))
+def test_unwritable_results(without_training, monkeypatch, tmp_path, capsys):
+    assert __main__.main(list(QUICK)) == 0
+    (path,) = (tmp_path / "runs").glob("*/record.json")
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(records, "results_folder", lambda: tmp_path / "file")
-    assert "cannot write" in fails(capsys, "publish", "abc")
+    capsys.readouterr()
+    message = fails(capsys, "publish", path.parent.name)
+    assert f"cannot write {tmp_path / 'file' / 'runs' / path.parent.name}.json" in message and "make the folder writable" in message
 
 
-def test_damaged_record(tmp_path):
-    path = tmp_path / "record.json"
-    path.write_text('{"id": "abc", "config"')
-    with pytest.raises(InputError, match=r"record .*record\.json cannot be read"):
-        records.load_record(path)
-    path.write_text('{"id": "abc", "config": {}}')
-    with pytest.raises(InputError, match="lacks seed, manifest"):
-        records.load_record(path)
+@pytest.mark.parametrize("name", ["checkpoint.pt", "record.json"])
+def test_broken_files_of_a_run(debian_faces, monkeypatch, tmp_path, capsys, name):
+    """Left by a full disk or another program: named, and gone when deleted as the message says."""
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
+    identifier = run_id(make_config("table3", "random", "smoke"), 0, "cpu", experiments.training_data(40, "aspect").manifest)
+    path = tmp_path / identifier / name
+    path.parent.mkdir()
+    path.write_bytes(b"PK\x03\x04 cut short")
+    message = fails(capsys, *SMOKE, "--evaluate", "phd08")
+    assert f"{path} cannot be read (" in message and "delete it" in message
+    path.unlink()
+    assert __main__.main([*SMOKE, "--evaluate", "phd08"]) == 0
+    assert load_record(path.parent / "record.json")["id"] == identifier

@@ -1,25 +1,15 @@
-"""The notebooks' form, papermill's traps, and that no real PHD08 glyph is committed."""
+"""The committed notebooks' form, and that no real PHD08 glyph is among their pictures."""
 
 import ast
 import json
 import re
 
-import nbformat
 import pytest
 
-from siamese_lib.errors import InputError
-from siamese_lib.notebook import check_parameters
 from siamese_lib.paths import repository_root
-from siamese_lib.reproduce import execute, main, notebook_files, refresh
+from siamese_lib.reproduce import notebook_files
 
 NOTEBOOKS = notebook_files(everything=True)
-
-
-def notebook(path, *cells: str):
-    made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
-    made.cells = [nbformat.v4.new_code_cell("number = 1", metadata={"tags": ["parameters"]}), *map(nbformat.v4.new_code_cell, cells)]
-    nbformat.write(made, path)
-    return path
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -37,55 +27,54 @@ def test_form(path):
     assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
 
 
+def real_pictures(cells: list[dict]) -> tuple[list[str], list[str]]:
+    """Ids of the code cells that touch real scans, and of those among them that have a picture in their outputs.
+
+    A cell touches them that names a reader of PHD08, or anything that such a cell defined.
+    """
+    tainted = {"load_phd08", "iter_phd08", "parse_file", "test_banks"}
+    touching, pictures = [], []
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        nodes = list(ast.walk(ast.parse("".join(cell["source"]))))
+        used = {node.id for node in nodes if isinstance(node, ast.Name)} | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        used |= {node.name for node in nodes if isinstance(node, ast.alias)}
+        if not used & tainted:
+            continue
+        touching.append(cell["id"])
+        tainted |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        tainted |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            if any(kind.startswith("image/") for kind in data) or "<img" in str(data) or "<svg" in str(data) or "data:image" in str(data):
+                pictures.append(cell["id"])
+    return touching, pictures
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_no_picture_of_real_phd08_is_committed(path):
-    """A cell that reads real scans, or names what such a cell defined, has no picture among its outputs."""
-    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-    tainted, seen = {"load_phd08", "iter_phd08", "parse_file"}, 0
-    for cell in cells:
-        tree = ast.parse("".join(cell["source"]))
-        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        if used & tainted:
-            seen += 1
-            assert not [output for output in cell["outputs"] if any(kind.startswith("image/") for kind in output.get("data", {}))], cell["id"]
-            imported = {"ImageBank", "class_files", "np", "torch", "display", "characters", "evaluate", "embed", "nearest", "statistics", "trainer"}
-            stored = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-            tainted |= stored - imported
-    assert seen > 0 or "00_" not in path.stem  # the quickstart does read them
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    touching, pictures = real_pictures(cells)
+    assert not pictures
+    assert touching or not path.stem.startswith("00_")  # the quickstart does read them, so the scan sees something
+    assert not [cell["id"] for cell in cells if cell.get("attachments")]  # a picture pasted into a text
+    show = re.search(r"^show_real = (\w+)", "".join(cells[1]["source"]), re.MULTILINE)
+    assert show is None or show[1] == "False"
 
 
-def test_a_misspelt_parameter_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="unknown parameter profil; this notebook takes profile, rows"):
-        check_parameters({"profile": "quick", "profil": "smoke", "os": json, "_": 1, "In": []}, ["profile", "rows"])
-    check_parameters({"profile": "quick", "start": print, "In": []}, ["profile"])
-    path = notebook(tmp_path / "n.ipynb", "print(number)")
-    with pytest.raises(InputError, match=r"n\.ipynb: unknown parameter nmber; it takes number"):
-        execute(path, tmp_path / "out.ipynb", {"nmber": 2})
-
-
-def test_execute_and_refresh(tmp_path):
-    path, target = notebook(tmp_path / "n.ipynb", "print(number)"), tmp_path / "out" / "n.ipynb"
-    before = [cell["id"] for cell in nbformat.read(path, 4).cells]
-    execute(path, target, {"number": 7})
-    refresh(target, path)
-    after = nbformat.read(path, 4)
-    assert [cell["id"] for cell in after.cells] == before and after.cells[1].outputs[0]["text"] == "7\n"
-    assert "papermill" not in path.read_text()
-
-
-def test_a_failing_cell_and_a_dead_kernel_are_errors(tmp_path):
-    path, target = notebook(tmp_path / "n.ipynb", "raise ValueError('no such thing')"), tmp_path / "out.ipynb"
-    with pytest.raises(InputError, match=r"n\.ipynb stopped at cell .*ValueError: no such thing"):
-        execute(path, target)
-    notebook(path, "import os; os._exit(1)")
-    with pytest.raises(InputError, match=r"n\.ipynb: its kernel died"):
-        execute(path, target)
-    assert not target.exists()
-
-
-def test_unknown_profile(monkeypatch, capsys):
-    monkeypatch.setenv("SIAMESE_PROFILE", "enormous")
-    assert main([]) == 2 and "SIAMESE_PROFILE='enormous' is unknown" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "sources, expected",
+    [
+        (["from siamese_lib import load_phd08 as read\nbank = read()", "plots.glyph_grid(bank)"], ["b"]),
+        (["import siamese_lib\nplots.glyph_grid(siamese_lib.load_phd08())", "plots.glyph_grid(simulated)"], ["a"]),
+        (["def scans():\n    return load_phd08()", "few = scans()", "plots.glyph_grid(few)"], ["b", "c"]),
+        (["plots.glyph_grid(simulated)"], []),
+    ],
+)
+def test_such_a_picture_would_be_found(sources, expected):
+    image = {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo="}}
+    outputs = [[image] if "glyph_grid" in source or "few" in source else [] for source in sources]
+    cells = [{"cell_type": "code", "id": i, "source": [s], "outputs": o} for i, s, o in zip("abc", sources, outputs, strict=False)]
+    assert real_pictures(cells)[1] == expected
 
 
 def test_the_numbered_notebooks_are_there():

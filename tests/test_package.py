@@ -1,17 +1,16 @@
-"""What the package promises about itself: thin to import, dependencies in one direction, short files, paths that do not move."""
+"""What the package promises about itself: thin to import, public names, dependencies in one direction, short files."""
 
 import ast
 import subprocess
 import sys
-import warnings
 
 import pytest
 
 import siamese_lib
-from siamese_lib import paths
-from siamese_lib.errors import InputError
+from siamese_lib.paths import repository_root
 
-MODULES = sorted((paths.repository_root() / "siamese_lib").rglob("*.py"))
+PACKAGE = repository_root() / "siamese_lib"
+MODULES = sorted(PACKAGE.rglob("*.py"))
 
 BLOCKED = """
 import sys
@@ -28,71 +27,61 @@ print(s.AutoProbabilistic(5).sample(3, torch.Generator()).shape)
 
 
 def test_importing_needs_numpy_and_torch_alone():
-    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, cwd=paths.repository_root())
+    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, cwd=repository_root())
     assert done.returncode == 0 and "torch.Size([3])" in done.stdout, done.stderr
 
 
 def test_public_names():
-    assert all(getattr(siamese_lib, name) is not None for name in siamese_lib.__all__) and set(siamese_lib.__all__) <= set(dir(siamese_lib))
+    assert set(siamese_lib.__all__) <= set(dir(siamese_lib)) and len(set(siamese_lib.__all__)) == len(siamese_lib.__all__)
+    for name in siamese_lib.__all__:
+        assert getattr(siamese_lib, name).__name__ == name and getattr(siamese_lib, name).__module__.startswith("siamese_lib.")
     with pytest.raises(AttributeError, match="nothing_like_it"):
         siamese_lib.nothing_like_it  # noqa: B018
 
 
-def imports(path) -> set[str]:
+def imports(source: str) -> set[str]:
+    """All of this package that a module imports, at its top or inside a function."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("siamese_lib"):
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide from this test"
+            if node.module.partition(".")[0] == "siamese_lib":
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found |= {alias.name for alias in node.names if alias.name.startswith("siamese_lib.")}
     return found
+
+
+def test_imports_are_found_wherever_they_stand():
+    assert imports("from siamese_lib import mining\ndef f():\n    import siamese_lib.data.bank as b") == {
+        "siamese_lib",
+        "siamese_lib.mining",
+        "siamese_lib.data.bank",
+    }
 
 
 @pytest.mark.parametrize(
     "modules, never",
     [
-        (["data/", "model.py", "losses.py", "augment.py"], ["mining", "batches", "training", "experiments", "report", "plots"]),
-        (["mining.py", "neighbours.py", "statistics.py"], ["data", "model", "losses", "batches", "training", "experiments"]),
-        (["training.py"], ["mining", "batches", "experiments", "data"]),
-        (["report.py", "plots/curves.py", "plots/glyphs.py", "plots/published.py", "plots/style.py"], ["training", "experiments", "batches"]),
+        ("data/ model.py losses.py augment.py", "mining batches training experiments records report plots"),
+        ("mining.py neighbours.py statistics.py", "data model losses augment batches training experiments records report plots"),
+        ("batches.py evaluation.py", "training experiments records report plots"),
+        ("training.py", "mining batches experiments data records report plots"),
+        ("records.py report.py", "training experiments batches mining model losses"),
+        ("plots/", "training experiments batches records report"),
+        ("plots/curves.py plots/glyphs.py plots/published.py plots/style.py", "mining model losses"),  # drawings.py draws the method
+        ("paths.py storage.py errors.py config.py", "data model mining training experiments records report plots"),
     ],
 )
 def test_dependencies_flow_one_way(modules, never):
-    chosen = [path for path in MODULES if any(str(path.relative_to(paths.repository_root() / "siamese_lib")).startswith(m) for m in modules)]
-    assert len(chosen) >= len(modules)
+    chosen = [path for path in MODULES if path.relative_to(PACKAGE).as_posix().startswith(tuple(modules.split()))]
+    assert len(chosen) >= len(modules.split())
+    wrong = tuple(f"siamese_lib.{name}" for name in never.split())
     for path in chosen:
-        for name in never:
-            assert not [i for i in imports(path) if i == f"siamese_lib.{name}" or i.startswith(f"siamese_lib.{name}.")], (path, name)
+        found = [name for name in imports(path.read_text(encoding="utf-8")) if name in wrong or name.startswith(tuple(w + "." for w in wrong))]
+        assert not found, f"{path.relative_to(PACKAGE)} imports {', '.join(found)}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_files_are_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
-
-
-def test_defaults_are_relative_to_the_repository(monkeypatch, tmp_path):
-    for name in ("SIAMESE_DATA", "SIAMESE_RUNS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    root = paths.repository_root()
-    assert (root / "pyproject.toml").is_file()
-    assert (paths.data_folder(), paths.runs_folder(), paths.results_folder()) == (root / "data", root / "runs", root / "results")
-
-
-def test_data_folder_must_be_one(monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "file"))
-    with pytest.raises(InputError, match="SIAMESE_DATA=.*file is not a folder"):
-        paths.data_folder()
-
-
-def test_a_cache_that_cannot_be_written_becomes_temporary_with_a_notice(monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("SIAMESE_CACHE", str(tmp_path / "file" / "cache"))
-    paths._temporary_cache.cache_clear()
-    with pytest.warns(UserWarning, match="set SIAMESE_CACHE"):
-        folder = paths.cache_folder()
-    assert folder.is_dir()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert paths.cache_folder() == folder  # said once

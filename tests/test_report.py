@@ -90,8 +90,11 @@ def test_tables_of_nothing():
 def test_readme_block():
     text = "a\n<!-- table3 -->\nold\n<!-- /table3 -->\nb\n"
     assert report.readme_with_block(text, "table3", "new\n") == "a\n<!-- table3 -->\nnew\n<!-- /table3 -->\nb\n"
-    with pytest.raises(InputError, match="exactly once"):
-        report.readme_with_block("nothing", "table3", "new\n")
+    backslash = report.readme_with_block(text, "table3", r"a\1\n")
+    assert r"a\1\n" in backslash
+    for broken in ("nothing", "<!-- table3 -->\nonly the first\n", text + text, text.replace("table3", "table4")):
+        with pytest.raises(InputError, match="<!-- table3 --> .* exactly once; put the marks back"):
+            report.readme_with_block(broken, "table3", "new\n")
 
 
 def test_committed_tables_are_rebuilt_byte_for_byte(tmp_path, monkeypatch):
@@ -99,9 +102,56 @@ def test_committed_tables_are_rebuilt_byte_for_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "repository_root", lambda: tmp_path)
     monkeypatch.setattr(report, "results_folder", lambda: tmp_path / "results")
     written = report.write_tables()
-    assert len(written) == 5
+    assert len(written) == 5 and len(report.published_records()) >= 4
     for name in written:
         assert (tmp_path / name).read_bytes() == (repository_root() / name).read_bytes(), name
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """write(records) -> folder with README.md and results/ made from them."""
+    monkeypatch.setattr(report, "repository_root", lambda: tmp_path)
+    monkeypatch.setattr(report, "results_folder", lambda: tmp_path / "results")
+    (tmp_path / "README.md").write_text("# Über\n\n<!-- table3 -->\n<!-- /table3 -->\nend\n", encoding="utf-8")
+
+    def write(records):
+        monkeypatch.setattr(report, "published_records", lambda: records)
+        assert set(report.write_tables()) == {f"results/{n}" for n in ("table3.csv", "table3.md", "table3.tex", "by_font.csv")} | {"README.md"}
+        return tmp_path
+
+    return write
+
+
+def test_csv_has_two_decimals_and_empty_cells(written):
+    folder = written([record(accuracy=100 / 3), record("auto-clustering", classes=3, accuracy=7)])
+    assert (folder / "results" / "table3.csv").read_bytes().decode() == (
+        DESIGN
+        + "\nrandom,metric,uniform,uniform,pooled,phd08-sim,,quick,2350,100,9,1,33.33,,80.00,88.60,120064,1.50,cpu\n"
+        + "auto-clustering,metric,uniform,auto-clustering,pooled,phd08-sim,,quick,3,100,9,1,7.00,,80.00,,120064,1.50,cpu\n"
+    )
+    fonts = (folder / "results" / "by_font.csv").read_text().splitlines()
+    assert fonts[:2] == [
+        "row,batch,dataset,protocol,profile,font,images,seeds,accuracy_mean,accuracy_ci95",
+        "random,pooled,phd08-sim,,quick,G,40,1,34.33,",
+    ]
+
+
+def test_the_order_of_the_records_does_not_matter(written):
+    several = [record(row, seed, 50 + seed) for row in ("random", "auto-clustering") for seed in range(3)]
+    texts = []
+    for order in (several, several[::-1]):
+        folder = written(order)
+        texts.append({path.name: path.read_bytes() for path in (folder / "results").iterdir()} | {"": (folder / "README.md").read_bytes()})
+    assert texts[0] == texts[1]
+
+
+def test_readme_shows_the_table_and_keeps_the_rest(written):
+    folder = written([record()])
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    table = (folder / "results" / "table3.md").read_text(encoding="utf-8")
+    assert text == f"# Über\n\n<!-- table3 -->\n{table}<!-- /table3 -->\nend\n" and "| random |" in table
+    written([record(), record("auto-clustering")])
+    assert (folder / "README.md").read_text(encoding="utf-8").count("| auto-clustering |") == 1
 
 
 def test_comparison_has_three_columns(monkeypatch):
