@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from siamese_lib.config import BATCHES, PROFILES, ROWS, SEEDS, TABLES, make_config
+from siamese_lib.config import BATCHES, PROFILES, ROWS, SEEDS, TABLES, make_config, rows_of
 from siamese_lib.errors import InputError
 
 
@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="train and evaluate rows of a table")
     run.add_argument("table", help=f"one of {', '.join(TABLES)}")
-    run.add_argument("--row", nargs="+", default=list(ROWS), help=f"default all: {', '.join(ROWS)}; contrastive/ or triplet/ in front: another loss")
+    run.add_argument("--row", nargs="+", help=f"default all: {', '.join(ROWS)}; contrastive/ or triplet/ in front: another loss")
     run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
     run.add_argument(
         "--profile", default=os.environ.get("SIAMESE_PROFILE", "quick"), help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick"
@@ -55,17 +55,19 @@ def _run(options: argparse.Namespace) -> None:
     from siamese_lib.experiments import run
 
     changes = {} if options.variants is None else {"variants": options.variants}
-    configs = [make_config(options.table, row, options.profile, options.batch, **changes) for row in options.row]
+    rows = options.row or rows_of(options.batch or PROFILES.get(options.profile, {}).get("batch", "pooled"))
+    configs = [make_config(options.table, row, options.profile, options.batch, **changes) for row in rows]
     seeds = range(SEEDS[options.profile]) if options.seed is None else options.seed
+    first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun one speaks
     not_run = {}
     for config in configs:
         for seed in seeds:
-            done = run(config, seed, options.device, options.evaluate)
-            record = done.record
+            record = run(config, seed, options.device, options.evaluate).record
             not_run |= record["not_run"]
             results = "  ".join(f"{name} {result['accuracy']:.2f} %" for name, result in record["evaluations"].items())
-            print(f"{record['id']}  {config.row}  seed {seed}  {record['totals']['seconds']:.0f} s  {results}", flush=True)
-    for name, reason in not_run.items():
+            if first:
+                print(f"{record['id']}  {config.row}  seed {seed}  {record['totals']['seconds']:.0f} s  {results}", flush=True)
+    for name, reason in not_run.items() if first else ():
         print(f"not evaluated on {name}: {reason}")
 
 

@@ -33,8 +33,16 @@ class Augmentation:
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """images (B, 1, S, S) float in [0, 1] -> the same shape; random numbers on the generator's device, which is the images'."""
+        return self.change(images, self.draw(len(images), generator))
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n, 12) random numbers in [0, 1): all that decides how n images are changed."""
+        return torch.rand(n, 12, generator=generator, device=generator.device)
+
+    def change(self, images: Tensor, random: Tensor) -> Tensor:
+        """images (B, 1, S, S), random (B, 12) from `draw` -> the changed images."""
         n, side = len(images), images.shape[-1]
-        u = torch.rand(12, n, generator=generator, device=images.device)
+        u = random.T
         chosen = u[0] < self.probability
         shift = (2 * u[1:9].T.reshape(n, 4, 2) - 1) * (2 * self.shift)  # in grid units: the image is 2 wide
         angle = (2 * u[9] - 1) * math.radians(self.degrees)
@@ -67,15 +75,15 @@ def warp_grid(shift: Tensor, angle: Tensor, side: int) -> Tensor:
     g, h = (dx3 * dy2 - dx2 * dy3) / determinant, (dx1 * dy3 - dx3 * dy1) / determinant
     ax, bx = x[:, 1] - x[:, 0] + g * x[:, 1], x[:, 3] - x[:, 0] + h * x[:, 3]
     ay, by = y[:, 1] - y[:, 0] + g * y[:, 1], y[:, 3] - y[:, 0] + h * y[:, 3]
-    # An output pixel p is first rotated back, then taken through the quadrilateral.
+    ones = torch.ones_like(g)
+    quadrilateral = torch.stack([ax, bx, x[:, 0], ay, by, y[:, 0], g, h, ones], 1).view(-1, 3, 3)
+    # An output pixel p in [-1, 1]^2 is first rotated back into the unit square, then taken through the quadrilateral.
+    cos, sin, half = torch.cos(angle) / 2, torch.sin(angle) / 2, 0.5 * ones
+    rotation = torch.stack([cos, sin, half, -sin, cos, half, 0 * ones, 0 * ones, ones], 1).view(-1, 3, 3)
     p = (torch.arange(side, device=device) * 2 + 1) / side - 1
-    px, py = p[None, None, :], p[None, :, None]
-    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
-    u, v = (cos * px + sin * py + 1) / 2, (cos * py - sin * px + 1) / 2
-    w = g[:, None, None] * u + h[:, None, None] * v + 1
-    grid_x = (ax[:, None, None] * u + bx[:, None, None] * v + x[:, 0, None, None]) / w
-    grid_y = (ay[:, None, None] * u + by[:, None, None] * v + y[:, 0, None, None]) / w
-    return torch.stack([grid_x, grid_y], dim=3)
+    pixels = torch.stack([p.repeat(side), p.repeat_interleave(side), torch.ones(side * side, device=device)])  # (3, S S): x, y, 1
+    source = quadrilateral @ rotation @ pixels  # (B, 3, S S), homogeneous
+    return (source[:, :2] / source[:, 2:]).view(-1, 2, side, side).permute(0, 2, 3, 1)
 
 
 _TABLES: dict[tuple, tuple[list[int], Tensor]] = {}

@@ -1,4 +1,4 @@
-"""What one optimiser step sees: `literal` batches as in the paper, `pooled` ones that use every image many times.
+"""What one optimiser step sees: `literal` batches as in the paper; those of siamese_lib.pools use every image many times.
 
 A batch draws image numbers (`draw`) and turns their embeddings into a loss (`loss`). It knows samplers and losses by what they do:
 `positives.sample`, `negatives.sample`; a triplet loss has `from_distances(d_ap, d_an)`, ContrastiveLoss `from_distances(d, same)`.
@@ -15,11 +15,13 @@ from siamese_lib.losses import ContrastiveLoss, MetricLoss, distance
 
 @dataclass(frozen=True)
 class Part:
-    """Images that are embedded together: numbers (n,) long, their classes (n,) long, and their share of the step's loss."""
+    """Images that are embedded together: numbers (n,) long, their classes (n,) long, their share of the step's loss, and among how many
+    other classes a hard negative is looked for (siamese_lib.pools)."""
 
     images: Tensor
     classes: Tensor
-    share: float
+    share: float = 1.0
+    reach: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class LiteralTriplets:
         self.triplets_a_part = _part_size(size, chunk // 3)
         self.images_a_step = 3 * size
 
-    def draw(self, generator: torch.Generator) -> list[Part]:
+    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
         """Parts of triplets; within one the images are all anchors, then all positives, then all negatives."""
         positive = self.positives.sample(self.size, generator)
         negative = self.negatives.sample(positive, generator)
@@ -108,7 +110,7 @@ class LiteralPairs:
         self.pairs_a_part = _part_size(size, chunk // 2)
         self.images_a_step = 2 * size
 
-    def draw(self, generator: torch.Generator) -> list[Part]:
+    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
         """Parts of pairs, same-class and different-class ones alternating; within one the images are all first, then all second members."""
         first = self.positives.sample(self.size, generator)
         same = torch.arange(self.size, device=first.device) % 2 == 0
@@ -122,79 +124,11 @@ class LiteralPairs:
         """outputs (n, D) of the part's images; Eq. 1 uses no centroids."""
         x_i, x_j = outputs.chunk(2)
         c_i, c_j = part.classes.chunk(2)
-        return _pair_outcome(loss, distance(loss.space(x_i), loss.space(x_j)), c_i == c_j)
+        return pair_outcome(loss, distance(loss.space(x_i), loss.space(x_j)), c_i == c_j)
 
 
-class PooledTriplets:
-    """A pool of 2 x `classes` classes with `k` images each is embedded once and gives all its valid triplets.
-
-    Anchor and positive are two images of one drawn positive class; the negative is any image of any drawn negative class that
-    is another class. The positives' classes come from the positive sampler, the negatives' from the negative sampler, one for each positive.
-    """
-
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int) -> None:
-        if k < 2:
-            raise InputError(f"k={k}: a pool needs at least 2 images a class for a positive pair")
-        self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
-        self.images_a_step = 2 * classes * k
-
-    def draw(self, generator: torch.Generator) -> list[Part]:
-        """One part: the images of the positive classes, then those of the negative ones, class by class."""
-        positive = self.positives.sample(self.classes, generator)
-        classes = torch.cat([positive, self.negatives.sample(positive, generator)])
-        return [Part(self.samples.draw(classes, self.k, generator).flatten(), classes.repeat_interleave(self.k), 1.0)]
-
-    def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
-        """The loss's mean over all triplets of the pool; arguments as in LiteralTriplets.loss."""
-        s, k = self.classes, self.k
-        space = loss.space(outputs)
-        pool_p, pool_n = space.chunk(2)  # (S k, D) each
-        d_an = torch.cdist(pool_p, pool_n, compute_mode="donot_use_mm_for_euclid_dist")  # (S k, S k)
-        class_p, class_n = part.classes.chunk(2)
-        other = (class_p[:, None] != class_n[None, :]).to(space.dtype)  # (S k, S k): two different classes
-        a, p = _ordered_pairs(s, k, space.device)
-        d_ap = distance(pool_p[a], pool_p[p])  # (S k (k - 1),)
-        values = loss.from_distances(d_ap[:, None], d_an[a])  # (pairs, S k)
-        valid = other[a]
-        count = valid.sum()
-        total = (values * valid).sum()
-        if isinstance(loss, MetricLoss) and centroids is not None:
-            # An image counts in g3 once for each triplet that it is anchor, positive or negative of.
-            weight_p = 2 * (k - 1) * other.sum(1)
-            weight_n = (k - 1) * other.sum(0)
-            total = total + (torch.cat([weight_p, weight_n]) * loss.stability(space, centroids[part.classes])).sum()
-        with torch.no_grad():
-            active = ((d_ap[:, None] - d_an[a] + loss.alpha > 0) * valid).sum() / count.clamp(min=1)
-            mean_an = (d_an * other).sum() / other.sum().clamp(min=1)
-        return Outcome(total / count.clamp(min=1), d_ap.detach().mean(), mean_an, active, count.long())
-
-
-def _ordered_pairs(s: int, k: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Numbers of anchors and positives in a pool of s classes with k images each: every ordered pair of two images of a class."""
-    anchor = torch.arange(s * k, device=device).repeat_interleave(k - 1)
-    other = torch.arange(k - 1, device=device).repeat(s * k)
-    within = anchor % k
-    return anchor, anchor - within + other + (other >= within)
-
-
-class PooledPairs:
-    """The pool of PooledTriplets for the contrastive loss: all same-class pairs of the positive classes and as many with the negative classes."""
-
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int) -> None:
-        pool = PooledTriplets(samples, positives, negatives, classes, k)
-        self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
-        self.images_a_step, self.draw = pool.images_a_step, pool.draw
-
-    def loss(self, loss: ContrastiveLoss, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
-        """Mean over the pairs; image i of a positive class meets images j > i of its own class and of the negative class drawn for it."""
-        x_p, x_n = loss.space(outputs).view(2, self.classes, self.k, -1)
-        i, j = torch.triu_indices(self.k, self.k, offset=1, device=outputs.device)
-        d = torch.stack([distance(x_p[:, i], x_p[:, j]), distance(x_p[:, i], x_n[:, j])])
-        same = torch.tensor([True, False], device=outputs.device)[:, None, None].expand_as(d)
-        return _pair_outcome(loss, d.flatten(), same.flatten())
-
-
-def _pair_outcome(loss: ContrastiveLoss, d: Tensor, same: Tensor) -> Outcome:
+def pair_outcome(loss: ContrastiveLoss, d: Tensor, same: Tensor) -> Outcome:
+    """Mean of Eq. 1 over pairs: distances d (n,), same (n,) bool."""
     with torch.no_grad():
         ones = same.float()
         d_ap = (d * ones).sum() / ones.sum().clamp(min=1)

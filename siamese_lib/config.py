@@ -32,7 +32,7 @@ class RunConfig:
     positives: str = "uniform"  # or auto-probabilistic
     gamma: float = 1.0
     w: float = 0.0
-    negatives: str = "uniform"  # or auto-clustering
+    negatives: str = "uniform"  # or auto-clustering; pooled-hard: hardest; pooled-near: nearest
     theta: float = 0.5
     eta: int = 1000
     # augmentation (Section 4.3)
@@ -44,6 +44,8 @@ class RunConfig:
     triplets: int = 256  # a step, in literal batches (pairs for the contrastive loss)
     pool_classes: int = 32  # positive classes a step in pooled batches; as many negative ones beside them
     pool_samples: int = 4  # images a class in pooled batches
+    warm_up: float = 0.0  # share of the run before pooled-hard and pooled-near take the hardest negatives
+    impostors: int = 3  # nearest classes that pooled-near draws from
     chunk: int = 256  # images embedded at once
     # optimisation (ours: the paper names none)
     rate: float = 3e-3  # Adam
@@ -51,6 +53,7 @@ class RunConfig:
     images: int = 600_000  # budget: images seen
     updates: int = 20  # statistics passes, sampler updates, checkpoints in a run
     statistics_samples: int | None = 4  # images a class in a statistics pass; None = all; the last pass takes all
+    gather: bool = False  # class statistics from the training steps' embeddings in place of clean passes
     compiled: bool = True
     # evaluation
     validation_images: int = 1_000  # of the validation faces, at every update; all at the end
@@ -66,7 +69,8 @@ ROWS = {
 }
 LOSSES = ("metric", "contrastive", "triplet")
 MARGINS = {"metric": 10.0, "contrastive": 10.0, "triplet": 10.0}  # the paper gives 10 for the metric loss only
-BATCHES = ("literal", "pooled")
+BATCHES = ("literal", "pooled", "pooled-hard", "pooled-near")
+IN_PLACE = {"pooled-hard": "hardest", "pooled-near": "nearest"}  # negatives that these batches take in place of drawn ones
 TABLES = {"table3": {"num_classes": 2350}}
 PAPER = {"table3": {"random": 88.6, "auto-probabilistic": 90.6, "auto-clustering": 91.1, "auto-probabilistic+auto-clustering": 92.3}}
 PROFILES = {
@@ -78,6 +82,11 @@ PROFILES = {
     "paper": dict(batch="literal", triplets=10_240, images=50 * 3 * 10_240 * 40, updates=40, statistics_samples=None, chunk=3 * 10_240, variants=243),
 }
 SEEDS = {"smoke": 1, "quick": 1, "cpu": 3, "paper": 3}  # how many, from 0
+
+
+def rows_of(batch: str) -> list[str]:
+    """Rows that can be run with a batch: where it brings its own negatives, those without a negative sampler."""
+    return [row for row, mining in ROWS.items() if batch not in IN_PLACE or "negatives" not in mining]
 
 
 def make_config(table: str = "table3", row: str = "random", profile: str = "quick", batch: str | None = None, **changes) -> RunConfig:
@@ -103,6 +112,10 @@ def make_config(table: str = "table3", row: str = "random", profile: str = "quic
     values |= ROWS[mining] | PROFILES[profile]
     if batch is not None:
         values["batch"] = _choose("batch", batch, BATCHES)
+    if values["batch"] in IN_PLACE:
+        if mining not in rows_of(values["batch"]):
+            raise InputError(f"row={row!r}: batch {batch} takes its own negatives; choose one of {', '.join(rows_of(values['batch']))}")
+        values["negatives"] = IN_PLACE[values["batch"]]
     fields = {f.name: f for f in dataclasses.fields(RunConfig)}
     for name, value in changes.items():
         _choose("parameter", name, fields)

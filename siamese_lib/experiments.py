@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import functools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from siamese_lib.augment import Augmentation
-from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets, PooledPairs, PooledTriplets
+from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets
 from siamese_lib.config import RunConfig, run_id
 from siamese_lib.data.alphabets import class_list
 from siamese_lib.data.bank import ImageBank
@@ -22,10 +22,13 @@ from siamese_lib.data.simulate import iter_simulated_phd08
 from siamese_lib.errors import InputError
 from siamese_lib.evaluation import embed, evaluate
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
-from siamese_lib.mining import AutoClustering, AutoProbabilistic, UniformNegatives, UniformPositives
+from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, UniformNegatives, UniformPositives
 from siamese_lib.model import EmbeddingNet
 from siamese_lib.paths import data_folder, runs_folder
+from siamese_lib.pools import PooledHard, PooledNear, PooledPairs, PooledTriplets
+from siamese_lib.processes import Processes, local_device
 from siamese_lib.records import check_writable, environment, load_record, save_arrays
+from siamese_lib.speed import deterministic, keep_memory
 from siamese_lib.storage import atomic_write, write_json
 from siamese_lib.training import Plan, Trainer, choose_device, seeded_generator
 
@@ -74,24 +77,38 @@ def make_batch(config: RunConfig, labels: torch.Tensor):
     """Samplers and batch of a configuration; labels (N,) on the training device."""
     c = config.num_classes
     positives = AutoProbabilistic(c, config.gamma, config.w) if config.positives == "auto-probabilistic" else UniformPositives(c)
-    negatives = AutoClustering(c, config.theta, config.eta) if config.negatives == "auto-clustering" else UniformNegatives(c)
+    if config.negatives == "auto-clustering":
+        negatives = AutoClustering(c, config.theta, config.eta)
+    else:
+        negatives = DistanceBased(c, config.impostors) if config.batch == "pooled-near" else UniformNegatives(c)
     samples = ClassSamples(labels, c)
+    if config.batch in ("pooled-hard", "pooled-near"):
+        kind = PooledHard if config.batch == "pooled-hard" else PooledNear
+        return kind(samples, positives, negatives, 2 * config.pool_classes, config.pool_samples, config.warm_up)
+    contrastive = config.loss == "contrastive"
     if config.batch == "pooled":
-        kind = PooledPairs if config.loss == "contrastive" else PooledTriplets
-        return kind(samples, positives, negatives, config.pool_classes, config.pool_samples)
-    kind = LiteralPairs if config.loss == "contrastive" else LiteralTriplets
-    return kind(samples, positives, negatives, config.triplets, config.chunk)
+        return (PooledPairs if contrastive else PooledTriplets)(samples, positives, negatives, config.pool_classes, config.pool_samples)
+    return (LiteralPairs if contrastive else LiteralTriplets)(samples, positives, negatives, config.triplets, config.chunk)
 
 
-def build_trainer(config: RunConfig, seed: int, device: torch.device, data: TrainingData, checkpoint: Path | None = None, report=None) -> Trainer:
+def build_trainer(
+    config: RunConfig,
+    seed: int,
+    device: torch.device,
+    data: TrainingData,
+    checkpoint: Path | None = None,
+    report: Callable[[dict], None] | None = None,
+    processes: Processes | None = None,
+) -> Trainer:
     """Everything of a run but the data, put together; `Trainer.fit` trains it."""
-    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    deterministic(device)
+    keep_memory()
     torch.manual_seed(seed)
     model = EmbeddingNet().to(device)
     images, labels = torch.as_tensor(data.train.images, device=device), torch.as_tensor(data.train.labels, device=device)
     batch = make_batch(config, labels)
     steps = -(-config.images // batch.images_a_step)
-    plan = Plan(steps, min(config.updates, steps), config.rate, config.schedule, config.statistics_samples, config.chunk)
+    plan = Plan(steps, min(config.updates, steps), config.rate, config.schedule, config.statistics_samples, config.gather, config.chunk)
     chosen = np.random.default_rng(0).permutation(len(data.validation))[: config.validation_images]
     subset = data.validation.subset(np.sort(chosen))
 
@@ -111,6 +128,7 @@ def build_trainer(config: RunConfig, seed: int, device: torch.device, data: Trai
         checkpoint,
         config.compiled,
         report,
+        processes,
     )
 
 
@@ -140,7 +158,8 @@ def run(config: RunConfig, seed: int = 0, device: str | None = None, sets: Itera
     variant_indices(config.variants)  # what cannot be evaluated is refused here, before hours of training
     if "phd08" in sets:
         data_folder()
-    chosen = choose_device(device)
+    chosen = choose_device(local_device(device))
+    processes = Processes.start(chosen)
     check_writable(runs_folder())
     data = training_data(config.num_classes, config.framing)
     identifier = run_id(config, seed, chosen.type, data.manifest)
@@ -149,16 +168,22 @@ def run(config: RunConfig, seed: int = 0, device: str | None = None, sets: Itera
     if path.is_file():
         record = load_record(path)
     else:
-        record = {"id": identifier} | _train(config, seed, chosen, data, folder, progress)
-        write_json(path, record)
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
-    if _evaluate_missing(record, config, folder, chosen, data, sets, progress):
-        write_json(path, record)
-    return Run(record, folder)
+        record = {"id": identifier} | _train(config, seed, chosen, data, folder, progress, processes)
+        if processes.first:
+            write_json(path, record)
+            (folder / "checkpoint.pt").unlink(missing_ok=True)
+    if processes.first:
+        if _evaluate_missing(record, config, folder, chosen, data, sets, progress):
+            write_json(path, record)
+    processes.wait()
+    return Run(record if processes.first else load_record(path), folder)
 
 
-def _train(config: RunConfig, seed: int, device: torch.device, data: TrainingData, folder: Path, progress: bool) -> dict:
+def _train(config: RunConfig, seed: int, device: torch.device, data: TrainingData, folder: Path, progress: bool, processes: Processes) -> dict:
+    """Train; every process returns the record, the first one has written model.pt and arrays.npz."""
     from tqdm import tqdm
+
+    progress = progress and processes.first
 
     label = f"{config.row} ({config.batch}, seed {seed})"
     with tqdm(total=config.images, unit="img", unit_scale=True, desc=label, disable=not progress, ascii=True, mininterval=1) as bar:
@@ -167,20 +192,22 @@ def _train(config: RunConfig, seed: int, device: torch.device, data: TrainingDat
             bar.set_postfix_str(f"loss {line['loss']:.3g}, validation {line['accuracy']:.1f} %", refresh=False)
             bar.update(min(line["images"], config.images) - bar.n)
 
-        trainer = build_trainer(config, seed, device, data, folder / "checkpoint.pt", report)
+        trainer = build_trainer(config, seed, device, data, folder / "checkpoint.pt", report, processes)
         bar.update(min(trainer.step * trainer.batch.images_a_step, config.images))
         statistics = trainer.fit()
     validation = evaluate(
         trainer.forward, statistics.centroids, data.train.classes, [data.validation], _gallery(trainer.forward, data, device, config), config.chunk
     )
-    with atomic_write(folder / "model.pt") as temporary:
-        torch.save({"model": trainer.model.state_dict(), "centroids": statistics.centroids, "spread": statistics.spread}, temporary)
-    save_arrays(folder / "arrays.npz", _figures_data(trainer, statistics))
+    if processes.first:
+        with atomic_write(folder / "model.pt") as temporary:
+            torch.save({"model": trainer.model.state_dict(), "centroids": statistics.centroids, "spread": statistics.spread}, temporary)
+        save_arrays(folder / "arrays.npz", _figures_data(trainer, statistics))
     return {
         "config": json.loads(json.dumps(dataclasses.asdict(config))),
         "seed": seed,
         **environment(device),
         "compiled": trainer.compiled,
+        "processes": processes.count,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "manifest": data.manifest,
         "history": trainer.history,
@@ -189,6 +216,7 @@ def _train(config: RunConfig, seed: int, device: torch.device, data: TrainingDat
             "images_seen": trainer.step * trainer.batch.images_a_step,
             "triplets": trainer.triplets,
             "seconds": trainer.seconds,
+            "compile_seconds": trainer.compile_seconds,
         },
         "evaluations": {"validation": validation.summary()},
         "not_run": {},

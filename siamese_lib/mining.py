@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from siamese_lib.errors import InputError
-from siamese_lib.neighbours import smallest_pairs
+from siamese_lib.neighbours import nearest_classes, smallest_pairs
 from siamese_lib.statistics import ClassStatistics
 
 
@@ -174,3 +174,52 @@ class AutoClustering:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self._set(state["clusters"])
+
+
+class DistanceBased:
+    """Negatives from the nearest impostor classes, after [7].
+
+    The paper's [7] weighs all impostors by distance. Ours draws in two stages, so that it stays cheap for large alphabets: the `k` nearest
+    ideal vectors of each class are kept at every update; one of them is drawn with a weight of 1 / distance.
+    Before the first update any other class is drawn, all equally likely.
+
+    Args:
+        num_classes: C.
+        k: impostors kept for each class.
+    """
+
+    def __init__(self, num_classes: int, k: int = 8) -> None:
+        _check_classes(num_classes, 2)
+        if k < 1:
+            raise InputError(f"k={k!r}: at least one impostor a class must be kept")
+        self.num_classes, self.k = num_classes, min(k, num_classes - 1)
+        self.impostors = self._cumulative = None
+
+    def update(self, statistics: ClassStatistics) -> None:
+        """Find the nearest ideal vectors anew."""
+        if len(statistics.centroids) != self.num_classes:
+            raise InputError(f"statistics of {len(statistics.centroids)} classes for a sampler of {self.num_classes}")
+        self.impostors, d = nearest_classes(statistics.centroids, self.k)  # (C, k), nearest first
+        weight = 1 / (d + 1e-6 * d.mean() + 1e-300)  # finite where ideal vectors coincide
+        self._cumulative = (weight / weight.sum(1, keepdim=True)).cumsum(1)
+
+    def sample(self, positive: Tensor, generator: torch.Generator) -> Tensor:
+        """positive (n,) long -> (n,) long, never equal to `positive`."""
+        if self.impostors is None:
+            return _other_class(positive, self.num_classes, generator)
+        u = torch.rand(len(positive), 1, generator=generator, dtype=torch.float64, device=positive.device)
+        column = torch.searchsorted(self._cumulative[positive], u, right=True).clamp_(max=self.k - 1)
+        return self.impostors[positive].gather(1, column)[:, 0]
+
+    def near(self, positive: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """positive (m,) long -> (m, n) long: n different ones of the k nearest, all equally likely; before the first update the class itself."""
+        if self.impostors is None:
+            return positive[:, None].expand(-1, n)
+        keys = torch.rand(len(positive), self.k, generator=generator, device=positive.device)
+        return self.impostors[positive].gather(1, keys.argsort(1)[:, :n])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {} if self.impostors is None else {"impostors": self.impostors, "cumulative": self._cumulative}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.impostors, self._cumulative = state.get("impostors"), state.get("cumulative")

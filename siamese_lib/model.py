@@ -1,12 +1,30 @@
 """The network of Table 1."""
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import softsign
 
 from siamese_lib.errors import InputError
 
 SIDE = 37
 EMBEDDING_SIZE = 25
+
+
+class _Softsign(torch.autograd.Function):
+    """Eq. 7: y = x / (1 + |x|). As dy/dx = (1 - |y|)^2, the backward pass needs y alone, which the next layer keeps anyway."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        y = x / (1 + x.abs())
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return gradient * (1 - y.abs()).square()
+
+
+softsign = _Softsign.apply
 
 
 class EmbeddingNet(nn.Module):

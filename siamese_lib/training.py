@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from siamese_lib.augment import Augmentation
 from siamese_lib.errors import InputError
 from siamese_lib.evaluation import embed
 from siamese_lib.model import to_float
+from siamese_lib.processes import Processes
 from siamese_lib.statistics import ClassStatistics, class_statistics
 from siamese_lib.storage import atomic_write
 
@@ -23,7 +24,8 @@ class Plan:
     """How long and how fast: `steps` optimiser steps of Adam at `rate`, cut into `updates` periods of (nearly) equal length.
 
     After each period: statistics of the classes, update of the samplers, validation, a line of history, a checkpoint.
-    `statistics_samples` is how many clean images a class such a pass takes (None: all); the last one takes all.
+    `statistics_samples` is how many clean images a class such a pass takes (None: all); the last one takes all. With `gather`
+    there is no such pass between the first and the last, which take all: each image's embedding is the one from the step that saw it last.
     """
 
     steps: int
@@ -31,6 +33,7 @@ class Plan:
     rate: float
     schedule: str = "one-cycle"
     statistics_samples: int | None = None
+    gather: bool = False
     chunk: int = 256
 
     def rate_at(self, step: int) -> float:
@@ -85,6 +88,7 @@ class Trainer:
         checkpoint: file written after each period and resumed from where it exists.
         compiled: whether to try torch.compile; `self.compiled` then says whether it is.
         report: called with each line of history.
+        processes: the processes that share the work; default this one alone.
     """
 
     def __init__(
@@ -101,31 +105,42 @@ class Trainer:
         checkpoint: Path | None = None,
         compiled: bool = False,
         report: Callable[[dict], None] | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.model, self.loss, self.batch, self.images, self.labels = model, loss, batch, images, labels
         self.plan, self.augment, self.generator = plan, augment, generator
         self.validate, self.checkpoint, self.report = validate, checkpoint, report
+        self.processes = processes or Processes()
         self.num_classes = int(labels.max()) + 1
         self.optimiser = torch.optim.Adam(model.parameters(), lr=plan.rate, fused=True)
         self.statistics: ClassStatistics | None = None
+        self._gathered: Tensor | None = None  # (N, D)
         self.step = self.triplets = 0
-        self.seconds = 0.0
+        self.seconds, self._collapsed = 0.0, False
         self.history: list[dict] = []
         self.probabilities: list[Tensor] = [batch.positives.probabilities.cpu()]  # P_0, P_1, ...: (C,) each
-        self.compiled = compiled
+        self.compiled, began = compiled, time.perf_counter()
         self._network = self._compile() if compiled else model
+        self.compile_seconds = time.perf_counter() - began  # `seconds` does not hold them
         if checkpoint is not None and checkpoint.exists():
             self._resume()
 
     def _compile(self) -> nn.Module:
+        """The compiled network, its forward and backward pass already compiled for the shapes of a run; the plain one where that fails."""
         network = torch.compile(self.model, dynamic=False)
+        state = self.generator.get_state()
+        sizes = {len(self.processes.share(part.images)) for part in self.batch.draw(self.generator)}
+        self.generator.set_state(state)
         try:
             embed(network, self.images[: self.plan.chunk], self.plan.chunk)
-            return network
+            for size in sizes:
+                blank = torch.zeros(size, *self.images.shape[1:], dtype=torch.uint8, device=self.images.device)
+                network(to_float(blank)).sum().backward()
         except Exception as error:  # whatever the compiler or the C++ tool chain raises: the plain network gives the same numbers
             warnings.warn(f"torch.compile failed ({type(error).__name__}); going on without it, about half as fast", stacklevel=3)
-            self.compiled = False
-            return self.model
+            self.compiled, network = False, self.model
+        self.model.zero_grad(set_to_none=True)
+        return network
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, 1, 37, 37) -> embeddings (B, D) in the loss's space."""
@@ -137,12 +152,18 @@ class Trainer:
         Raises:
             FloatingPointError: a loss that is not finite; the last checkpoint is from before it.
         """
-        for end in self.plan.period_ends():
-            if self.step < end:
-                self._period(end)
+        for _ in self.periods():
+            pass
         if self.statistics is None:
             raise InputError("the plan has no step; raise the number of images")
         return self.statistics
+
+    def periods(self) -> Iterator[dict]:
+        """Train period by period; after each, its line of history. Whoever has seen enough stops asking."""
+        for end in self.plan.period_ends():
+            if self.step < end:
+                self._period(end)
+                yield self.history[-1]
 
     def _period(self, end: int) -> None:
         start, began = self.step, time.perf_counter()
@@ -153,7 +174,10 @@ class Trainer:
             raise self._not_finite(f"between iterations {start} and {end}")
         loss, d_ap, d_an, active, triplets = (sums / torch.tensor([end - start] * 4 + [1.0], device=sums.device)).tolist()
         self.triplets += int(triplets)
-        self.statistics = self._class_statistics(all_samples=end == self.plan.steps)
+        last = end == self.plan.steps
+        self.statistics = self._class_statistics(
+            None if last or self.plan.gather else self.plan.statistics_samples, clean=last or self._gathered is None
+        )
         self.batch.positives.update(self.statistics)
         self.batch.negatives.update(self.statistics)
         self.seconds += time.perf_counter() - began
@@ -176,7 +200,7 @@ class Trainer:
         line["accuracy"] = self.validate(self.forward, self.statistics) if self.validate else None
         self.history.append(line)
         self._warn_of_collapse(line)
-        if self.checkpoint is not None:
+        if self.checkpoint is not None and self.processes.first:
             self._save()
         if self.report is not None:
             self.report(line)
@@ -188,14 +212,20 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         sums = torch.zeros(5, dtype=torch.float64, device=self.images.device)
         centroids = None if self.statistics is None else self.statistics.centroids
-        for part in self.batch.draw(self.generator):
-            x = self.augment(to_float(self.images[part.images]), self.generator)
-            result = self.batch.loss(self.loss, part, self._network(x), centroids)
+        for part in self.batch.draw(self.generator, self.step / self.plan.steps):
+            n = len(part.images)
+            random, images = self.augment.draw(n, self.generator), part.images
+            x = self.augment.change(to_float(self.images[self.processes.share(images)]), self.processes.share(random))
+            outputs = self.processes.gather(self._network(x), n)
+            result = self.batch.loss(self.loss, part, outputs, centroids)
+            if self._gathered is not None:
+                self._gathered[part.images] = self.loss.space(outputs.detach())
             (result.loss * part.share).backward()
             means = torch.stack([result.loss.detach(), result.d_ap, result.d_an, result.active]).double() * part.share
             sums += torch.cat([means, result.count.double()[None]])
         if sums.device.type == "cpu" and not torch.isfinite(sums[0]):
             raise self._not_finite(f"at iteration {self.step}")
+        self.processes.add_gradients(self.model)
         self.optimiser.step()
         self.step += 1
         return sums
@@ -206,20 +236,25 @@ class Trainer:
             f"{type(self.loss).__name__}, {type(self.batch).__name__}); lower the rate"
         )
 
-    def _class_statistics(self, all_samples: bool) -> ClassStatistics:
-        """Of clean training images in the loss's space: all, or `statistics_samples` drawn a class."""
-        samples = self.plan.statistics_samples
-        if all_samples or samples is None:
-            images, labels = self.images, self.labels
-        else:
+    def _class_statistics(self, samples: int | None, clean: bool = True) -> ClassStatistics:
+        """In the loss's space, of clean training images: all (None) or `samples` drawn a class; or, not `clean`, of what the steps gathered."""
+        if not clean:
+            return class_statistics(self._gathered, self.labels, self.num_classes)
+        images, labels = self.images, self.labels
+        if samples is not None:
             classes = torch.arange(self.num_classes, device=self.labels.device)
             chosen = self.batch.samples.draw(classes, samples, self.generator).flatten()
             images, labels = self.images[chosen], self.labels[chosen]
-        return class_statistics(embed(self.forward, images, self.plan.chunk), labels, self.num_classes)
+        share = embed(self.forward, self.processes.share(images), self.plan.chunk)
+        embeddings = self.processes.gather(share, len(images))
+        if samples is None and self.plan.gather:
+            self._gathered = embeddings
+        return class_statistics(embeddings, labels, self.num_classes)
 
     def _warn_of_collapse(self, line: dict) -> None:
-        """Everything in one point: the loss stands at its margin and no gradient is left."""
-        if len(self.history) >= 2 and line["d_an"] < 0.01 * self.loss.alpha and line["active"] > 0.99:
+        """Everything in one point: the loss stands at its margin and no gradient is left. Said once."""
+        if not self._collapsed and len(self.history) >= 2 and line["d_an"] < 0.01 * self.loss.alpha and line["active"] > 0.99:
+            self._collapsed = True
             warnings.warn(
                 f"the embedding has collapsed at iteration {self.step}: mean d_AP {line['d_ap']:.3g}, mean d_AN {line['d_an']:.3g} "
                 f"(margin {self.loss.alpha:g}), active share {line['active']:.0%}, spread of the ideal vectors {line['spread']:.3g}, "
@@ -241,6 +276,7 @@ class Trainer:
             "spread": self.statistics.spread,
             "probabilities": self.probabilities,
             "history": self.history,
+            "gathered": self._gathered,
             "progress": [self.step, self.triplets, self.seconds],
         }
         with atomic_write(self.checkpoint) as temporary:
@@ -258,7 +294,7 @@ class Trainer:
             self.batch.negatives.load_state_dict(state["negatives"])
             self.statistics = ClassStatistics(state["centroids"], state["spread"])
             self.probabilities = [p.cpu() for p in state["probabilities"]]
-            self.history = state["history"]
+            self.history, self._gathered = state["history"], state["gathered"]
             self.step, self.triplets, self.seconds = state["progress"]
         except Exception as error:  # torch raises many kinds for a file that is cut short or not a checkpoint
             raise InputError(f"checkpoint {self.checkpoint} cannot be read ({type(error).__name__}: {error}); delete it to start anew") from error

@@ -94,7 +94,7 @@ def without_training(monkeypatch, tmp_path):
     data = experiments.TrainingData(bank, bank, {"fonts": {"fallback": False}})
     asked = []
 
-    def train(config, seed, device, data, folder, progress):
+    def train(config, seed, device, data, folder, progress, processes):
         asked.append(config)
         folder.mkdir(parents=True)
         torch.save({"model": experiments.EmbeddingNet().state_dict(), "centroids": torch.rand(2350, 25)}, folder / "model.pt")

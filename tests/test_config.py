@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from siamese_lib.config import PAPER, PROFILES, ROWS, RunConfig, make_config, run_id
+from siamese_lib.config import PAPER, PROFILES, ROWS, RunConfig, make_config, rows_of, run_id
 from siamese_lib.errors import InputError
 
 
@@ -66,3 +66,11 @@ def test_run_id_depends_on_all_that_decides_the_numbers():
     ]
     assert identifier not in others and len(set(others)) == 4
     assert identifier == run_id(dataclasses.replace(config, variants=27), 0, "cpu", {"train": "x"})  # evaluating more is the same run
+
+
+def test_batches_with_negatives_of_their_own():
+    assert rows_of("pooled-hard") == rows_of("pooled-near") == ["random", "auto-probabilistic"] and rows_of("pooled") == list(ROWS)
+    assert make_config("table3", "random", "quick", "pooled-near").negatives == "nearest"
+    assert make_config("table3", "contrastive/auto-probabilistic", "quick", "pooled-hard").negatives == "hardest"
+    with pytest.raises(InputError, match="row='auto-clustering': batch pooled-hard takes its own negatives; choose one of random, auto-prob"):
+        make_config("table3", "auto-clustering", "quick", "pooled-hard")

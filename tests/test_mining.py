@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 from siamese_lib.errors import InputError
-from siamese_lib.mining import AutoClustering, AutoProbabilistic, UniformNegatives, UniformPositives
+from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, UniformNegatives, UniformPositives
 from siamese_lib.statistics import ClassStatistics
 
 
@@ -171,3 +171,41 @@ def test_states_come_back():
 def test_bad_input(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_distance_based_by_hand():
+    """Classes on a line at 0, 1, 3, 7: of class 0 the impostors 1 and 2 lie at 1 and 3, so are drawn 3 : 1."""
+    sampler = DistanceBased(4, k=2)
+    before = torch.bincount(sampler.sample(torch.zeros(30_000, dtype=torch.long), generator()), minlength=4)
+    assert before[0] == 0 and stats.chisquare(before[1:].numpy()).pvalue > 0.001  # nothing is near yet
+    sampler.update(ClassStatistics(torch.tensor([[0.0], [1.0], [3.0], [7.0]]), torch.ones(4)))
+    assert sampler.impostors.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
+    drawn = torch.bincount(sampler.sample(torch.zeros(40_000, dtype=torch.long), generator()), minlength=4)
+    assert drawn[0] == drawn[3] == 0 and stats.chisquare(drawn[1:3].numpy(), [30_000, 10_000]).pvalue > 0.001
+
+
+@pytest.mark.parametrize("centroids", [torch.zeros(5, 3), torch.randn(5, 3, generator=generator(3))])
+def test_distance_based_never_draws_the_class_itself(centroids):
+    sampler = DistanceBased(5, k=100)  # more than there are
+    sampler.update(ClassStatistics(centroids, torch.ones(5)))
+    positive = torch.arange(5).repeat(2000)
+    negative = sampler.sample(positive, generator())
+    assert (negative != positive).all() and set(negative.tolist()) == set(range(5))
+    near = sampler.near(positive, 3, generator())
+    assert (near != positive[:, None]).all() and all(len(set(row)) == 3 for row in near.tolist())
+
+
+def test_distance_based_state_goes_through_a_checkpoint():
+    sampler, other = DistanceBased(6, k=2), DistanceBased(6, k=2)
+    other.load_state_dict(sampler.state_dict())  # before the first update
+    sampler.update(ClassStatistics(torch.randn(6, 3, generator=generator(1)), torch.ones(6)))
+    other.load_state_dict(sampler.state_dict())
+    positive = torch.arange(6).repeat(10)
+    assert torch.equal(sampler.sample(positive, generator()), other.sample(positive, generator()))
+
+
+def test_distance_based_refuses():
+    with pytest.raises(InputError, match="k=0"):
+        DistanceBased(5, k=0)
+    with pytest.raises(InputError, match="statistics of 4 classes for a sampler of 5"):
+        DistanceBased(5).update(ClassStatistics(torch.zeros(4, 2), torch.ones(4)))

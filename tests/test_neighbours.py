@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.distance import pdist, squareform
 
-from siamese_lib.neighbours import smallest_pairs
+from siamese_lib.neighbours import nearest_classes, smallest_pairs
 
 
 def brute_force(points: np.ndarray, count: int):
@@ -32,3 +32,13 @@ def test_ties_and_a_large_offset_keep_the_order_of_pairs():
 def test_all_points_coinciding():
     i, j, d = smallest_pairs(torch.ones(300, 3), 5)
     assert list(zip(i.tolist(), j.tolist(), strict=True)) == [(0, k) for k in range(1, 6)] and (d == 0).all()
+
+
+@pytest.mark.parametrize("size, k", [(2, 1), (30, 29), (600, 8)])
+def test_nearest_classes_equal_brute_force(size, k):
+    points = torch.randn(size, 25, generator=torch.Generator().manual_seed(size))
+    found, d = nearest_classes(points, k)
+    everything = squareform(pdist(points.double().numpy()))
+    np.fill_diagonal(everything, np.inf)
+    assert found.tolist() == np.argsort(everything, axis=1)[:, :k].tolist()
+    np.testing.assert_allclose(d.numpy(), np.sort(everything, axis=1)[:, :k], atol=1e-12)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from siamese_lib.config import ROWS, make_config
+from siamese_lib.config import ROWS, make_config, rows_of
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError
 from siamese_lib.experiments import TrainingData, build_trainer
@@ -44,8 +44,13 @@ def same_bits(one, other) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
 
 
-@pytest.mark.parametrize("row", [*ROWS, "contrastive/random", "triplet/auto-clustering"])
-@pytest.mark.parametrize("batch", ["pooled", "literal"])
+@pytest.mark.parametrize(
+    "row, batch",
+    [
+        *[(row, batch) for batch in ("pooled", "literal") for row in [*ROWS, "contrastive/random", "triplet/auto-clustering"]],
+        *[(row, batch) for batch in ("pooled-hard", "pooled-near") for row in [*rows_of(batch), "contrastive/random"]],
+    ],
+)
 def test_resumed_equals_uninterrupted_to_the_bit(row, batch, data, tmp_path, monkeypatch):
     whole = build_trainer(config(row, batch), 1, CPU, data)
     whole.fit()
@@ -121,8 +126,9 @@ def test_collapse_is_said_with_figures(data):
     with torch.no_grad():
         for p in trainer.model.parameters():
             p.zero_()  # every image in one point: no gradient leads away
-    with pytest.warns(UserWarning, match=r"collapsed.*mean d_AN 0 .*active share 100%.*lower the rate"):
+    with pytest.warns(UserWarning, match=r"collapsed.*mean d_AN 0 .*active share 100%.*lower the rate") as said:
         trainer.fit()
+    assert len([each for each in said if "collapsed" in str(each.message)]) == 1
 
 
 def test_healthy_training_does_not_warn(data, recwarn):
@@ -134,6 +140,7 @@ def test_compiled_equals_eager(data):
     eager, compiled = build_trainer(config(), 3, CPU, data), build_trainer(config(compiled=True), 3, CPU, data)
     if not compiled.compiled:
         pytest.skip("torch.compile does not work on this machine (no C++ compiler?)")
+    assert compiled.compile_seconds > 0 and torch.equal(compiled.generator.get_state(), eager.generator.get_state())
     eager.fit(), compiled.fit()
     for a, b in zip(eager.history[:1], compiled.history[:1], strict=True):  # chaos grows with the steps: compare the first period
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-3) and a["d_an"] == pytest.approx(b["d_an"], rel=1e-3)

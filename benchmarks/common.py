@@ -1,0 +1,65 @@
+"""What the benchmarks share: a quiet machine, timing, result files."""
+
+import datetime
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pandas as pd
+import torch
+
+from siamese_lib.paths import repository_root, results_folder
+from siamese_lib.records import environment
+from siamese_lib.storage import write_json, write_text
+
+
+def load() -> float:
+    """Programs waiting for a processor, mean of the last minute; a notice where that disturbs what is measured."""
+    one_minute = os.getloadavg()[0]
+    if one_minute > 0.5:
+        print(f"notice: the load of this machine is {one_minute:.1f}; stop other programs, or the figures are theirs too", file=sys.stderr)
+    return one_minute
+
+
+def seconds(function: Callable[[], object], device: torch.device) -> float:
+    """How long one call takes, to the end of its work on the device."""
+    _synchronise(device)
+    began = time.perf_counter()
+    function()
+    _synchronise(device)
+    return time.perf_counter() - began
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_mb(device: torch.device) -> float:
+    """Most memory that this process ever held: on the device, or resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def in_own_process(module: str, *arguments: str) -> dict:
+    """Run `python -m module arguments` and parse the last line of its output, so that peak memory and compiled code are its own."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=repository_root(), stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"error: {' '.join(command)} ended with {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def publish(name: str, lines: list[dict], device: torch.device, **details) -> None:
+    """Print the table; write results/benchmarks/<name>.csv, and beside it <name>.json with machine, versions and all raw figures."""
+    table = pd.DataFrame(lines)
+    print(table.to_string(index=False, float_format="%.3g"))
+    folder = results_folder() / "benchmarks"
+    write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.4g", lineterminator="\n"))
+    facts = {"created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "threads": torch.get_num_threads()}
+    write_json(folder / f"{name}.json", facts | environment(device) | details)

@@ -1,0 +1,90 @@
+"""(a) How much of the network's own speed the whole training step keeps.
+
+    python -m benchmarks.step [--device cuda]
+
+Bare: compiled forward and backward pass on ready images of one chunk. Whole: draws of classes and images, augmentation, loss, optimiser, and
+one pass of class statistics over all training samples per 1.54 M images (the paper's epoch). The two alternate, so a change in the machine's
+speed meets both; medians are reported. `ratio_cpu_updates` has the passes of profile `cpu` in their place: 20 in 0.6 M images, 4 samples a class.
+"""
+
+import argparse
+import json
+import statistics
+
+import torch
+
+from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
+from siamese_lib.config import BATCHES, PROFILES, make_config
+from siamese_lib.experiments import build_trainer, training_data
+from siamese_lib.model import to_float
+from siamese_lib.training import choose_device
+
+EPOCH = 3 * 512_000  # images
+
+
+def measure(batch: str, device: torch.device, repeats: int) -> dict:
+    config = make_config("table3", "random", "paper" if device.type == "cuda" else "cpu", batch, images=EPOCH)
+    trainer = build_trainer(config, 0, device, training_data(config.num_classes, config.framing))
+    part = trainer.batch.draw(trainer.generator)[0]
+    chunk, images = len(part.images), trainer.batch.images_a_step
+    ready = to_float(trainer.images[part.images])
+
+    def bare() -> None:
+        trainer.optimiser.zero_grad(set_to_none=True)
+        trainer._network(ready).square().mean().backward()
+
+    def update(samples: int | None) -> None:
+        found = trainer._class_statistics(samples)
+        trainer.batch.positives.update(found)
+        trainer.batch.negatives.update(found)
+        trainer.statistics = found
+
+    update(None)  # so that the third term of the loss is there
+    for warm in (bare, trainer._step):
+        warm()
+    times = {"bare": [], "step": []}
+    for _ in range(repeats):
+        times["step"].append(seconds(trainer._step, device))
+        times["bare"] += [seconds(bare, device) for _ in range(max(1, images // chunk))]
+    passes = {samples: statistics.median(seconds(lambda s=samples: update(s), device) for _ in range(3)) for samples in (None, 4)}
+    step, bare_rate = statistics.median(times["step"]), chunk / statistics.median(times["bare"])
+    cpu = PROFILES["cpu"]["images"] / 20
+
+    def rate(pass_seconds: float, every: float) -> float:
+        return images / (step + pass_seconds * images / every)
+
+    whole = rate(passes[None], EPOCH)
+    return {
+        "device": device.type,
+        "batch": batch,
+        "chunk": chunk,
+        "images_per_s": whole,
+        "bare_images_per_s": bare_rate,
+        "ratio": whole / bare_rate,
+        "peak_mb": peak_mb(device),
+        "ratio_cpu_updates": rate(passes[4], cpu) / bare_rate,
+        "step_seconds": times["step"],
+        "bare_seconds": times["bare"],
+        "pass_seconds": {str(key): value for key, value in passes.items()},
+        "compiled": trainer.compiled,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__.splitlines()[0])
+    parser.add_argument("--device")
+    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--batch", choices=BATCHES, help="measure this one alone and print JSON")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    if options.batch:
+        print(json.dumps(measure(options.batch, device, options.repeats)))
+        return
+    before = load()
+    raw = [in_own_process("benchmarks.step", "--batch", b, "--device", str(device), "--repeats", str(options.repeats)) for b in BATCHES]
+    lines = [{key: value for key, value in each.items() if not key.endswith("_seconds") and key != "compiled"} for each in raw]
+    publish("step", lines, device, load=before, raw=raw)
+
+
+if __name__ == "__main__":
+    main()

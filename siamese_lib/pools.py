@@ -1,0 +1,172 @@
+"""Pooled batches (ours): a pool of classes x k images is embedded once and gives all its triplets.
+
+A pool of S classes with k images each has S k (k - 1) ordered same-class pairs: anchors with their positives. The negatives tell the batches
+apart: all that were drawn (`PooledTriplets`), the pool's hardest (`PooledHard`), the hardest of a pool of near classes (`PooledNear`).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from siamese_lib.batches import ClassSamples, Outcome, Part, pair_outcome
+from siamese_lib.errors import InputError
+from siamese_lib.losses import ContrastiveLoss, MetricLoss, distance
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    """(n, D), (m, D) -> (n, m); by differences, exact for near points, with gradient zero at distance zero."""
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _ordered_pairs(s: int, k: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Numbers of anchors and positives in a pool of s classes with k images each: every ordered pair of two images of a class."""
+    anchor = torch.arange(s * k, device=device).repeat_interleave(k - 1)
+    other = torch.arange(k - 1, device=device).repeat(s * k)
+    within = anchor % k
+    return anchor, anchor - within + other + (other >= within)
+
+
+def _check_k(k: int) -> None:
+    if k < 2:
+        raise InputError(f"k={k}: a pool needs at least 2 images a class for a positive pair")
+
+
+def _every_negative(loss: nn.Module, k: int, anchors: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor], centroids: Tensor | None) -> Outcome:
+    """Mean loss over all triplets of anchors' ordered pairs with every image of `others` that is of another class.
+
+    `anchors`, `others`: embeddings in the loss's space, (S k, D) and (M, D), each with its classes.
+    """
+    (x, class_x), (y, class_y) = anchors, others
+    d_an = _distances(x, y)
+    other = (class_x[:, None] != class_y[None, :]).to(x.dtype)  # (S k, M): two different classes
+    a, p = _ordered_pairs(len(x) // k, k, x.device)
+    d_ap = distance(x[a], x[p])  # (S k (k - 1),)
+    values = loss.from_distances(d_ap[:, None], d_an[a])  # (pairs, M)
+    valid = other[a]
+    count = valid.sum()
+    total = (values * valid).sum()
+    if isinstance(loss, MetricLoss) and centroids is not None:
+        # An image counts in g3 once for each triplet that it is anchor, positive or negative of.
+        total = total + (2 * (k - 1) * other.sum(1) * loss.stability(x, centroids[class_x])).sum()
+        total = total + ((k - 1) * other.sum(0) * loss.stability(y, centroids[class_y])).sum()
+    with torch.no_grad():
+        active = ((d_ap[:, None] - d_an[a] + loss.alpha > 0) * valid).sum() / count.clamp(min=1)
+        mean_an = (d_an * other).sum() / other.sum().clamp(min=1)
+    return Outcome(total / count.clamp(min=1), d_ap.detach().mean(), mean_an, active, count.long())
+
+
+class PooledTriplets:
+    """A pool of `classes` positive and as many negative classes with `k` images each gives all its valid triplets.
+
+    Anchor and positive are two images of one drawn positive class; the negative is any image of any drawn negative class that
+    is another class. The positives' classes come from the positive sampler, the negatives' from the negative sampler, one for each positive.
+    """
+
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int) -> None:
+        _check_k(k)
+        self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
+        self.images_a_step = 2 * classes * k
+
+    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
+        """One part: the images of the positive classes, then those of the negative ones, class by class."""
+        positive = self.positives.sample(self.classes, generator)
+        classes = torch.cat([positive, self.negatives.sample(positive, generator)])
+        return [Part(self.samples.draw(classes, self.k, generator).flatten(), classes.repeat_interleave(self.k))]
+
+    def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
+        """The loss's mean over all triplets of the pool; arguments as in LiteralTriplets.loss."""
+        (x_p, x_n), (class_p, class_n) = loss.space(outputs).chunk(2), part.classes.chunk(2)
+        return _every_negative(loss, self.k, (x_p, class_p), (x_n, class_n), centroids)
+
+
+class PooledPairs:
+    """The pool of PooledTriplets for the contrastive loss: all same-class pairs of the positive classes and as many with the negative classes."""
+
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int) -> None:
+        pool = PooledTriplets(samples, positives, negatives, classes, k)
+        self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
+        self.images_a_step, self.draw = pool.images_a_step, pool.draw
+
+    def loss(self, loss: ContrastiveLoss, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
+        """Mean over the pairs; image i of a positive class meets images j > i of its own class and of the negative class drawn for it."""
+        x_p, x_n = loss.space(outputs).view(2, self.classes, self.k, -1)
+        i, j = torch.triu_indices(self.k, self.k, offset=1, device=outputs.device)
+        d = torch.stack([distance(x_p[:, i], x_p[:, j]), distance(x_p[:, i], x_n[:, j])])
+        same = torch.tensor([True, False], device=outputs.device)[:, None, None].expand_as(d)
+        return pair_outcome(loss, d.flatten(), same.flatten())
+
+
+class PooledHard:
+    """A pool of `classes` positive classes: every ordered same-class pair with the pool's image of another class that is nearest to its anchor.
+
+    From random weights on, the hardest negatives draw everything into one point. So during the first `warm_up` share of the run the nearest
+    image is looked for among the next m classes of the pool alone; m grows from 1, which is drawing at random, to all, by equal factors.
+    The contrastive loss takes the same pairs: (anchor, positive) and (anchor, negative).
+    """
+
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, warm_up: float = 0.0) -> None:
+        _check_k(k)
+        self.samples, self.positives, self.negatives, self.classes, self.k, self.warm_up = samples, positives, negatives, classes, k, warm_up
+        self.images_a_step = classes * k
+
+    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
+        """One part, class by class; `progress` is the share of the run that is done."""
+        return [self.part(self.positives.sample(self.classes, generator), generator, progress)]
+
+    def part(self, classes: Tensor, generator: torch.Generator, progress: float) -> Part:
+        """k images of each of the classes (S,)."""
+        images = self.samples.draw(classes, self.k, generator).flatten()
+        others = self.classes - 1
+        reach = others if progress >= self.warm_up else round(others ** (progress / self.warm_up))
+        return Part(images, classes.repeat_interleave(self.k), reach=reach)
+
+    def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
+        """The loss's mean over the ordered pairs; arguments as in LiteralTriplets.loss."""
+        x, classes = loss.space(outputs), part.classes
+        contrastive = isinstance(loss, ContrastiveLoss)
+        a, p = _ordered_pairs(self.classes, self.k, x.device)
+        with torch.no_grad():
+            slot = torch.arange(len(x), device=x.device) // self.k
+            ahead = (slot[None, :] - slot[:, None] - 1) % self.classes  # 0 for the next class of the pool
+            out = (classes[:, None] == classes[None, :]) | (ahead >= part.reach)
+            negative = _distances(x, x).masked_fill_(out, float("inf")).argmin(1)[a]
+            valid = (classes[a] != classes[negative]).to(x.dtype)  # 0 where no other class is within reach
+            count = valid.sum()
+        d_ap, d_an = distance(x[a], x[p]), distance(x[a], x[negative])
+        if contrastive:
+            same = torch.ones_like(d_ap, dtype=torch.bool)
+            values = (loss.from_distances(d_ap, same) + loss.from_distances(d_an, ~same)) / 2
+        else:
+            values = loss.from_distances(d_ap, d_an)
+        if isinstance(loss, MetricLoss) and centroids is not None:
+            g3 = loss.stability(x, centroids[classes])
+            values = values + g3[a] + g3[p] + g3[negative]
+        with torch.no_grad():
+            active = (d_an < loss.alpha).to(x.dtype) if contrastive else (d_ap - d_an + loss.alpha > 0).to(x.dtype)
+            means = [(each * valid).sum() / count.clamp(min=1) for each in (d_ap, d_an, active)]
+        return Outcome((values * valid).sum() / count.clamp(min=1), *means, count.long())
+
+
+class PooledNear:
+    """PooledHard on a pool of near classes: `classes` / 4 drawn by the positive sampler, each with three of its nearest impostors.
+
+    A class that would come twice is replaced by one drawn uniformly. `negatives` is a DistanceBased sampler; before its first update,
+    when nothing is near yet, three quarters of the pool are thus drawn uniformly. All drawn classes come first, then all first impostors ...,
+    so that the next classes of the pool, which the warm-up looks at, are not the near ones.
+    """
+
+    IMPOSTORS = 3  # beside each drawn class
+
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, warm_up: float = 0.0) -> None:
+        if classes % (self.IMPOSTORS + 1):
+            raise InputError(f"pool_classes={classes}: a pool of near classes needs a multiple of {self.IMPOSTORS + 1}")
+        self._hard = PooledHard(samples, positives, negatives, classes, k, warm_up)
+        self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
+        self.images_a_step, self.loss = self._hard.images_a_step, self._hard.loss
+
+    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
+        """One part, class by class; `progress` is the share of the run that is done."""
+        drawn = self.positives.sample(self.classes // (self.IMPOSTORS + 1), generator)
+        classes = torch.cat([drawn[:, None], self.negatives.near(drawn, self.IMPOSTORS, generator)], 1).T.flatten()
+        twice = (classes[:, None] == classes[None, :]).tril_(-1).any(1)
+        other = torch.randint(len(self.samples.counts), classes.shape, generator=generator, device=classes.device)
+        return [self._hard.part(torch.where(twice, other, classes), generator, progress)]
