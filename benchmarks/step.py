@@ -9,7 +9,7 @@ speed meets both; medians are reported. `ratio_cpu_updates` has the passes of pr
 
 import argparse
 import json
-import statistics
+from statistics import median
 
 import torch
 
@@ -20,6 +20,11 @@ from siamese_lib.model import to_float
 from siamese_lib.training import choose_device
 
 EPOCH = 3 * 512_000  # images
+
+
+def rate(images: int, steps: list[float], pass_seconds: float, every: float) -> float:
+    """Images a second, of steps with that many images and a statistics pass after every so many."""
+    return images / (median(steps) + pass_seconds * images / every)
 
 
 def measure(batch: str, device: torch.device, repeats: int) -> dict:
@@ -46,14 +51,9 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
     for _ in range(repeats):
         times["step"].append(seconds(trainer._step, device))
         times["bare"] += [seconds(bare, device) for _ in range(max(1, images // chunk))]
-    passes = {samples: statistics.median(seconds(lambda s=samples: update(s), device) for _ in range(3)) for samples in (None, 4)}
-    step, bare_rate = statistics.median(times["step"]), chunk / statistics.median(times["bare"])
-    cpu = PROFILES["cpu"]["images"] / 20
-
-    def rate(pass_seconds: float, every: float) -> float:
-        return images / (step + pass_seconds * images / every)
-
-    whole = rate(passes[None], EPOCH)
+    passes = {samples: median(seconds(lambda s=samples: update(s), device) for _ in range(3)) for samples in (None, 4)}
+    bare_rate = chunk / median(times["bare"])
+    whole = rate(images, times["step"], passes[None], EPOCH)
     return {
         "device": device.type,
         "batch": batch,
@@ -62,7 +62,7 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
         "bare_images_per_s": bare_rate,
         "ratio": whole / bare_rate,
         "peak_mb": peak_mb(device),
-        "ratio_cpu_updates": rate(passes[4], cpu) / bare_rate,
+        "ratio_cpu_updates": rate(images, times["step"], passes[4], PROFILES["cpu"]["images"] / 20) / bare_rate,
         "step_seconds": times["step"],
         "bare_seconds": times["bare"],
         "pass_seconds": {str(key): value for key, value in passes.items()},

@@ -15,13 +15,11 @@ from siamese_lib.losses import ContrastiveLoss, MetricLoss, distance
 
 @dataclass(frozen=True)
 class Part:
-    """Images that are embedded together: numbers (n,) long, their classes (n,) long, their share of the step's loss, and among how many
-    other classes a hard negative is looked for (siamese_lib.pools)."""
+    """Images that are embedded together: numbers (n,) long, their classes (n,) long, and their share of the step's loss."""
 
     images: Tensor
     classes: Tensor
     share: float = 1.0
-    reach: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class LiteralTriplets:
         self.triplets_a_part = _part_size(size, chunk // 3)
         self.images_a_step = 3 * size
 
-    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
+    def draw(self, generator: torch.Generator) -> list[Part]:
         """Parts of triplets; within one the images are all anchors, then all positives, then all negatives."""
         positive = self.positives.sample(self.size, generator)
         negative = self.negatives.sample(positive, generator)
@@ -110,7 +108,7 @@ class LiteralPairs:
         self.pairs_a_part = _part_size(size, chunk // 2)
         self.images_a_step = 2 * size
 
-    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
+    def draw(self, generator: torch.Generator) -> list[Part]:
         """Parts of pairs, same-class and different-class ones alternating; within one the images are all first, then all second members."""
         first = self.positives.sample(self.size, generator)
         same = torch.arange(self.size, device=first.device) % 2 == 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from siamese_lib.errors import InputError
 
-METHOD_VERSION = 1  # raised whenever numbers may change: old runs are then not reused
+METHOD_VERSION = 2  # raised whenever numbers may change: old runs are then not reused
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RunConfig:
     triplets: int = 256  # a step, in literal batches (pairs for the contrastive loss)
     pool_classes: int = 32  # positive classes a step in pooled batches; as many negative ones beside them
     pool_samples: int = 4  # images a class in pooled batches
-    warm_up: float = 0.0  # share of the run before pooled-hard and pooled-near take the hardest negatives
+    widening: float = 0.02  # by how much a step widens or narrows the search for hard negatives (pooled-hard, pooled-near)
     impostors: int = 3  # nearest classes that pooled-near draws from
     chunk: int = 256  # images embedded at once
     # optimisation (ours: the paper names none)
@@ -52,8 +52,8 @@ class RunConfig:
     schedule: str = "one-cycle"  # or constant
     images: int = 600_000  # budget: images seen
     updates: int = 20  # statistics passes, sampler updates, checkpoints in a run
-    statistics_samples: int | None = 4  # images a class in a statistics pass; None = all; the last pass takes all
-    gather: bool = False  # class statistics from the training steps' embeddings in place of clean passes
+    gather: bool = True  # class statistics of the training steps' own embeddings; False: of clean images, in passes of their own
+    statistics_samples: int | None = 4  # images a class in such a pass; None = all; the last pass takes all
     compiled: bool = True
     # evaluation
     validation_images: int = 1_000  # of the validation faces, at every update; all at the end
@@ -69,6 +69,21 @@ ROWS = {
 }
 LOSSES = ("metric", "contrastive", "triplet")
 MARGINS = {"metric": 10.0, "contrastive": 10.0, "triplet": 10.0}  # the paper gives 10 for the metric loss only
+# Chosen on validation faces with seed 10 (results/benchmarks/rates.csv): Adam's rate.
+RATES = {
+    ("metric", "literal"): 3e-3,
+    ("metric", "pooled"): 6e-3,
+    ("metric", "pooled-hard"): 3e-3,
+    ("metric", "pooled-near"): 3e-3,
+    ("contrastive", "literal"): 3e-3,
+    ("contrastive", "pooled"): 3e-3,
+    ("contrastive", "pooled-hard"): 3e-3,
+    ("contrastive", "pooled-near"): 3e-3,
+    ("triplet", "literal"): 3e-3,
+    ("triplet", "pooled"): 3e-3,
+    ("triplet", "pooled-hard"): 3e-3,
+    ("triplet", "pooled-near"): 3e-3,
+}
 BATCHES = ("literal", "pooled", "pooled-hard", "pooled-near")
 IN_PLACE = {"pooled-hard": "hardest", "pooled-near": "nearest"}  # negatives that these batches take in place of drawn ones
 TABLES = {"table3": {"num_classes": 2350}}
@@ -77,9 +92,18 @@ PROFILES = {
     "smoke": dict(
         num_classes=40, images=4_096, updates=4, pool_classes=8, triplets=32, chunk=96, eta=20, compiled=False, validation_images=80, variants=1
     ),
-    "quick": dict(images=120_000, rate=6e-3, statistics_samples=2, variants=3),  # rate chosen on validation faces, row random
+    "quick": dict(images=160_000, variants=3),
     "cpu": dict(images=600_000, variants=27),
-    "paper": dict(batch="literal", triplets=10_240, images=50 * 3 * 10_240 * 40, updates=40, statistics_samples=None, chunk=3 * 10_240, variants=243),
+    "paper": dict(
+        batch="literal",
+        triplets=10_240,
+        images=50 * 3 * 10_240 * 40,
+        updates=40,
+        gather=False,
+        statistics_samples=None,
+        chunk=3 * 10_240,
+        variants=243,
+    ),
 }
 SEEDS = {"smoke": 1, "quick": 1, "cpu": 3, "paper": 3}  # how many, from 0
 
@@ -96,7 +120,7 @@ def make_config(table: str = "table3", row: str = "random", profile: str = "quic
         table: a key of TABLES.
         row: a key of ROWS, with `contrastive/` or `triplet/` in front for another loss than the metric one.
         profile: a key of PROFILES.
-        batch: `literal` or `pooled`; default pooled, in profile `paper` literal.
+        batch: of BATCHES; default pooled, in profile `paper` literal.
         changes: any other field of RunConfig.
 
     Raises:
@@ -116,6 +140,7 @@ def make_config(table: str = "table3", row: str = "random", profile: str = "quic
         if mining not in rows_of(values["batch"]):
             raise InputError(f"row={row!r}: batch {batch} takes its own negatives; choose one of {', '.join(rows_of(values['batch']))}")
         values["negatives"] = IN_PLACE[values["batch"]]
+    values |= {"rate": RATES[loss, values["batch"]]}
     fields = {f.name: f for f in dataclasses.fields(RunConfig)}
     for name, value in changes.items():
         _choose("parameter", name, fields)

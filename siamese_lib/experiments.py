@@ -84,7 +84,7 @@ def make_batch(config: RunConfig, labels: torch.Tensor):
     samples = ClassSamples(labels, c)
     if config.batch in ("pooled-hard", "pooled-near"):
         kind = PooledHard if config.batch == "pooled-hard" else PooledNear
-        return kind(samples, positives, negatives, 2 * config.pool_classes, config.pool_samples, config.warm_up)
+        return kind(samples, positives, negatives, 2 * config.pool_classes, config.pool_samples, config.widening)
     contrastive = config.loss == "contrastive"
     if config.batch == "pooled":
         return (PooledPairs if contrastive else PooledTriplets)(samples, positives, negatives, config.pool_classes, config.pool_samples)

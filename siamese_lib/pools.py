@@ -66,7 +66,7 @@ class PooledTriplets:
         self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
         self.images_a_step = 2 * classes * k
 
-    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
+    def draw(self, generator: torch.Generator) -> list[Part]:
         """One part: the images of the positive classes, then those of the negative ones, class by class."""
         positive = self.positives.sample(self.classes, generator)
         classes = torch.cat([positive, self.negatives.sample(positive, generator)])
@@ -96,38 +96,37 @@ class PooledPairs:
 
 
 class PooledHard:
-    """A pool of `classes` positive classes: every ordered same-class pair with the pool's image of another class that is nearest to its anchor.
+    """A pool of `classes` positive classes: every ordered same-class pair with the image of another class that is nearest to its anchor.
 
-    From random weights on, the hardest negatives draw everything into one point. So during the first `warm_up` share of the run the nearest
-    image is looked for among the next m classes of the pool alone; m grows from 1, which is drawing at random, to all, by equal factors.
-    The contrastive loss takes the same pairs: (anchor, positive) and (anchor, negative).
+    From random weights on, the pool's hardest negatives draw everything into one point: where negatives are on average nearer than positives,
+    the loss falls by shrinking all distances. So the nearest image is looked for among the next m classes of the pool alone. m starts at 1,
+    which is drawing at random; a step whose negatives are on average farther than its positives widens the search by `widening`, up to
+    the whole pool, any other narrows it by as much. The contrastive loss takes the same pairs: (anchor, positive) and (anchor, negative).
     """
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, warm_up: float = 0.0) -> None:
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.02) -> None:
         _check_k(k)
-        self.samples, self.positives, self.negatives, self.classes, self.k, self.warm_up = samples, positives, negatives, classes, k, warm_up
+        self.samples, self.positives, self.negatives, self.classes, self.k, self.widening = samples, positives, negatives, classes, k, widening
         self.images_a_step = classes * k
+        self.reach = torch.ones((), device=samples.counts.device)  # m
 
-    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
-        """One part, class by class; `progress` is the share of the run that is done."""
-        return [self.part(self.positives.sample(self.classes, generator), generator, progress)]
+    def draw(self, generator: torch.Generator) -> list[Part]:
+        """One part, class by class."""
+        return [self.part(self.positives.sample(self.classes, generator), generator)]
 
-    def part(self, classes: Tensor, generator: torch.Generator, progress: float) -> Part:
+    def part(self, classes: Tensor, generator: torch.Generator) -> Part:
         """k images of each of the classes (S,)."""
-        images = self.samples.draw(classes, self.k, generator).flatten()
-        others = self.classes - 1
-        reach = others if progress >= self.warm_up else round(others ** (progress / self.warm_up))
-        return Part(images, classes.repeat_interleave(self.k), reach=reach)
+        return Part(self.samples.draw(classes, self.k, generator).flatten(), classes.repeat_interleave(self.k))
 
     def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
-        """The loss's mean over the ordered pairs; arguments as in LiteralTriplets.loss."""
+        """The loss's mean over the ordered pairs, then a new reach; arguments as in LiteralTriplets.loss."""
         x, classes = loss.space(outputs), part.classes
         contrastive = isinstance(loss, ContrastiveLoss)
         a, p = _ordered_pairs(self.classes, self.k, x.device)
         with torch.no_grad():
             slot = torch.arange(len(x), device=x.device) // self.k
             ahead = (slot[None, :] - slot[:, None] - 1) % self.classes  # 0 for the next class of the pool
-            out = (classes[:, None] == classes[None, :]) | (ahead >= part.reach)
+            out = (classes[:, None] == classes[None, :]) | (ahead >= self.reach.round())
             negative = _distances(x, x).masked_fill_(out, float("inf")).argmin(1)[a]
             valid = (classes[a] != classes[negative]).to(x.dtype)  # 0 where no other class is within reach
             count = valid.sum()
@@ -143,7 +142,15 @@ class PooledHard:
         with torch.no_grad():
             active = (d_an < loss.alpha).to(x.dtype) if contrastive else (d_ap - d_an + loss.alpha > 0).to(x.dtype)
             means = [(each * valid).sum() / count.clamp(min=1) for each in (d_ap, d_an, active)]
+            factor = torch.where(means[1] > means[0], 1 + self.widening, 1 / (1 + self.widening))
+            self.reach = (self.reach * factor).clamp(1, max(1, self.classes - 1))
         return Outcome((values * valid).sum() / count.clamp(min=1), *means, count.long())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"reach": self.reach}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.reach = state["reach"]
 
 
 class PooledNear:
@@ -151,22 +158,23 @@ class PooledNear:
 
     A class that would come twice is replaced by one drawn uniformly. `negatives` is a DistanceBased sampler; before its first update,
     when nothing is near yet, three quarters of the pool are thus drawn uniformly. All drawn classes come first, then all first impostors ...,
-    so that the next classes of the pool, which the warm-up looks at, are not the near ones.
+    so that the next classes of the pool, among which the search begins, are not the near ones.
     """
 
     IMPOSTORS = 3  # beside each drawn class
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, warm_up: float = 0.0) -> None:
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.02) -> None:
         if classes % (self.IMPOSTORS + 1):
             raise InputError(f"pool_classes={classes}: a pool of near classes needs a multiple of {self.IMPOSTORS + 1}")
-        self._hard = PooledHard(samples, positives, negatives, classes, k, warm_up)
+        self._hard = PooledHard(samples, positives, negatives, classes, k, widening)
         self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
         self.images_a_step, self.loss = self._hard.images_a_step, self._hard.loss
+        self.state_dict, self.load_state_dict = self._hard.state_dict, self._hard.load_state_dict
 
-    def draw(self, generator: torch.Generator, progress: float = 0.0) -> list[Part]:
-        """One part, class by class; `progress` is the share of the run that is done."""
+    def draw(self, generator: torch.Generator) -> list[Part]:
+        """One part."""
         drawn = self.positives.sample(self.classes // (self.IMPOSTORS + 1), generator)
         classes = torch.cat([drawn[:, None], self.negatives.near(drawn, self.IMPOSTORS, generator)], 1).T.flatten()
         twice = (classes[:, None] == classes[None, :]).tril_(-1).any(1)
         other = torch.randint(len(self.samples.counts), classes.shape, generator=generator, device=classes.device)
-        return [self._hard.part(torch.where(twice, other, classes), generator, progress)]
+        return [self._hard.part(torch.where(twice, other, classes), generator)]

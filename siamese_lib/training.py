@@ -212,7 +212,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         sums = torch.zeros(5, dtype=torch.float64, device=self.images.device)
         centroids = None if self.statistics is None else self.statistics.centroids
-        for part in self.batch.draw(self.generator, self.step / self.plan.steps):
+        for part in self.batch.draw(self.generator):
             n = len(part.images)
             random, images = self.augment.draw(n, self.generator), part.images
             x = self.augment.change(to_float(self.images[self.processes.share(images)]), self.processes.share(random))
@@ -272,6 +272,7 @@ class Trainer:
             "generator": self.generator.get_state(),
             "positives": self.batch.positives.state_dict(),
             "negatives": self.batch.negatives.state_dict(),
+            "batch": self.batch.state_dict() if hasattr(self.batch, "state_dict") else None,  # of a batch that learns
             "centroids": self.statistics.centroids,
             "spread": self.statistics.spread,
             "probabilities": self.probabilities,
@@ -292,6 +293,8 @@ class Trainer:
             self.generator.set_state(state["generator"].cpu())
             self.batch.positives.load_state_dict(state["positives"])
             self.batch.negatives.load_state_dict(state["negatives"])
+            if state["batch"] is not None:
+                self.batch.load_state_dict(state["batch"])
             self.statistics = ClassStatistics(state["centroids"], state["spread"])
             self.probabilities = [p.cpu() for p in state["probabilities"]]
             self.history, self._gathered = state["history"], state["gathered"]

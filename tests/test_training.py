@@ -11,6 +11,7 @@ from siamese_lib.config import ROWS, make_config, rows_of
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError
 from siamese_lib.experiments import TrainingData, build_trainer
+from siamese_lib.statistics import class_statistics
 from siamese_lib.training import Plan, choose_device
 
 CPU = torch.device("cpu")
@@ -80,6 +81,37 @@ def test_resumed_equals_uninterrupted_to_the_bit(row, batch, data, tmp_path, mon
     assert lines[0] == lines[1] and len(lines[0]) == 4
 
 
+def test_clean_passes_resume_to_the_bit_too(data, tmp_path):
+    whole, parts = (build_trainer(config(gather=False), 1, CPU, data, path) for path in (None, tmp_path / "checkpoint.pt"))
+    whole.fit()
+    next(parts.periods()), next(parts.periods())
+    resumed = build_trainer(config(gather=False), 1, CPU, data, tmp_path / "checkpoint.pt")
+    assert resumed.step == parts.step > 0
+    resumed.fit()
+    assert same_bits(whole, resumed)
+
+
+def test_gathered_statistics_are_of_the_steps_that_saw_an_image_last(data, monkeypatch):
+    trainer = build_trainer(config(), 1, CPU, data)
+    periods, seen = trainer.periods(), []
+    next(periods)
+    before, draw, network = trainer._gathered.clone(), trainer.batch.draw, trainer._network
+    clean = trainer.loss.space(network(torch.as_tensor(data.train.images)[:, None].float() / 255))
+    torch.testing.assert_close(before, clean.detach())  # the first pass takes every image
+
+    def noted(*arguments):
+        parts = draw(*arguments)
+        seen.extend(torch.cat([part.images for part in parts]).tolist())
+        return parts
+
+    monkeypatch.setattr(trainer.batch, "draw", noted)
+    next(periods)
+    changed = (trainer._gathered != before).any(1)
+    assert set(torch.nonzero(changed).flatten().tolist()) == set(seen) and 0 < changed.sum() < len(before)
+    wanted = class_statistics(trainer._gathered, trainer.labels, 12)
+    assert torch.equal(trainer.statistics.centroids, wanted.centroids) and torch.equal(trainer.statistics.spread, wanted.spread)
+
+
 def test_another_seed_gives_other_weights(data):
     one, other = build_trainer(config(), 1, CPU, data), build_trainer(config(), 2, CPU, data)
     one.fit(), other.fit()
@@ -117,7 +149,7 @@ def test_a_loss_that_is_not_finite_raises_at_once(data):
     trainer = build_trainer(config(), 0, CPU, data)
     with torch.no_grad():
         trainer.model.linear.bias[0] = float("nan")
-    with pytest.raises(FloatingPointError, match=r"at iteration 0 .*rate=0.003.*lower the rate"):
+    with pytest.raises(FloatingPointError, match=r"at iteration 0 .*rate=0.006.*lower the rate"):
         trainer.fit()
 
 

@@ -1,0 +1,38 @@
+"""(d) Peak memory of training and testing 2,350 classes, from the fonts to the record: a short run of each batch kind.
+
+python -m benchmarks.memory [--device cuda]
+"""
+
+import argparse
+import json
+import os
+import tempfile
+
+from benchmarks.common import in_own_process, load, peak_mb, publish
+from siamese_lib.config import BATCHES, make_config
+from siamese_lib.experiments import run
+from siamese_lib.training import choose_device
+
+IMAGES = 20_480
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.splitlines()[0])
+    parser.add_argument("--device")
+    parser.add_argument("--batch", choices=BATCHES, help="measure this one alone and print JSON")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    if options.batch:
+        config = make_config("table3", "random", "quick", options.batch, images=IMAGES, updates=2, variants=1)
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["SIAMESE_RUNS"] = folder
+            record = run(config, 0, str(device), ["phd08-sim"], progress=False).record
+        seen, tested = record["totals"]["images_seen"], record["evaluations"]["phd08-sim"]["images"]
+        print(json.dumps({"device": device.type, "batch": options.batch, "images_seen": seen, "images_tested": tested, "peak_mb": peak_mb(device)}))
+        return
+    before = load()
+    publish("memory", [in_own_process("benchmarks.memory", "--batch", b, "--device", str(device)) for b in BATCHES], device, load=before)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""(b) How long until 40 and 80 % of the validation faces' images are read: 2,350 classes, nearest ideal vector.
+
+    python -m benchmarks.time_to_accuracy            all methods, targets and seeds; finished ones are kept in runs/benchmarks/
+    python -m benchmarks.time_to_accuracy --only pooled-near --target 80
+
+Every method has its own rate and its own length of the one-cycle schedule for each target (PLANS), chosen with other seeds on the same
+validation faces by benchmarks.rates. A run is stopped at the target. The clock holds steps, statistics passes and updates of the samplers;
+it does not hold compilation, nor the check that every method gets 20 times a run: ideal vectors of all training images, all validation images.
+Where the first seed ends below three quarters of the target, the others are not run, and `seeds` says so.
+"""
+
+import argparse
+import hashlib
+import json
+import statistics
+
+from benchmarks.common import in_own_process, load, publish
+from siamese_lib.config import METHOD_VERSION, make_config
+from siamese_lib.experiments import _accuracy, build_trainer, training_data
+from siamese_lib.paths import runs_folder
+from siamese_lib.storage import write_json
+from siamese_lib.training import choose_device
+
+TARGETS = (40, 80)
+SEEDS = (0, 1, 2)
+BOTH = "auto-probabilistic+auto-clustering"
+METHODS = {
+    "literal": {"batch": "literal"},
+    "pooled/random": {},
+    "pooled/auto-probabilistic": {"row": "auto-probabilistic"},
+    "pooled/auto-clustering": {"row": "auto-clustering"},
+    f"pooled/{BOTH}": {"row": BOTH},
+    "pooled-hard": {"batch": "pooled-hard"},
+    "pooled-near": {"batch": "pooled-near"},
+    "pml/multi-similarity": {"setup": "multi-similarity"},
+}
+# (method, target) -> changes of the configuration
+PLANS: dict[tuple[str, int], dict] = {}
+
+
+def trainer_of(method: str, seed: int, device, **changes):
+    """(trainer, data) of a method; a name pml/... puts that loss and batch of pytorch-metric-learning into the same loop."""
+    settings = METHODS.get(method, {}) | changes
+    config = make_config("table3", settings.pop("row", "random"), "quick", settings.pop("batch", "pooled"), **settings)
+    data = training_data(config.num_classes, config.framing)
+    trainer = build_trainer(config, seed, device, data)
+    trainer.validate = None  # `run` looks at all validation images
+    if method.startswith("pml/"):
+        from benchmarks.pml import PmlBatch, PmlLoss
+
+        old = trainer.batch
+        trainer.batch = PmlBatch(old.samples, old.positives, old.negatives, 2 * config.pool_classes, config.pool_samples)
+        trainer.loss = PmlLoss(method.removeprefix("pml/"), config.num_classes).to(device)
+        if parameters := list(trainer.loss.parameters()):
+            trainer.optimiser.add_param_group({"params": parameters})
+    return trainer, data
+
+
+def run(method: str, target: float, seed: int, device, **changes) -> dict:
+    """One run, to the target or to the end of its plan."""
+    trainer, data = trainer_of(method, seed, device, **changes)
+    curve = []
+    for line in trainer.periods():
+        found = trainer._class_statistics(None)
+        accuracy = float(_accuracy(trainer.forward, found.centroids, data.validation, trainer.plan.chunk))
+        curve.append([line["images"], line["seconds"], accuracy])
+        if accuracy >= target:
+            break
+    best = max(accuracy for *_, accuracy in curve)
+    return {"method": method, "target": target, "seed": seed, "reached": best >= target, "best": best, "plan": changes, "curve": curve}
+
+
+def summary(runs: list[dict]) -> list[dict]:
+    """A line for each method and target, in the order of METHODS; medians over the runs that reached it."""
+    lines = []
+    for method in METHODS:
+        for target in TARGETS:
+            of = [each for each in runs if (each["method"], each["target"]) == (method, target)]
+            if of:
+                ends = [each["curve"][-1] for each in of if each["reached"]]
+                medians = [statistics.median(column) for column in list(zip(*ends, strict=True))[:2]] if ends else [None, None]
+                line = {"method": method, "target": target, "seconds_median": medians[1], "images_median": medians[0]}
+                lines.append(line | {"seeds": len(of), "reached": len(ends)})
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.time_to_accuracy", description=__doc__.splitlines()[0])
+    parser.add_argument("--device")
+    parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
+    parser.add_argument("--target", nargs="+", type=int, choices=TARGETS, default=TARGETS)
+    parser.add_argument("--one", metavar="JSON", help="run [method, target, seed, changes] alone and print JSON")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    if options.one:
+        method, target, seed, changes = json.loads(options.one)
+        print(json.dumps(run(method, target, seed, device, **changes)))
+        return
+    before, runs = load(), []
+    for method in options.only:
+        for target in options.target:
+            for seed in SEEDS:
+                runs.append(_kept([method, target, seed, PLANS[method, target]], str(device)))
+                end = runs[-1]["curve"][-1]
+                print(f"{method} {target} % seed {seed}: best {runs[-1]['best']:.1f} % after {end[0]:,} images, {end[1]:.0f} s", flush=True)
+                if runs[-1]["best"] < 0.75 * target:
+                    break
+    publish("time_to_accuracy", summary(runs), device, load=before, runs=runs)
+
+
+def _kept(one: list, device: str) -> dict:
+    """The finished run of these settings and this version of the code, or a new one."""
+    identifier = hashlib.sha256(json.dumps([one, device, METHOD_VERSION]).encode()).hexdigest()[:16]
+    path = runs_folder() / "benchmarks" / f"{identifier}.json"
+    if not path.is_file():
+        write_json(path, in_own_process("benchmarks.time_to_accuracy", "--one", json.dumps(one), "--device", device))
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The benchmarks measure what they say, on small input; timings themselves are never asserted."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks import common, scale, step, time_to_accuracy
+from siamese_lib.paths import results_folder
+
+CPU = torch.device("cpu")
+SMALL = {"num_classes": 24, "images": 768, "updates": 3, "pool_classes": 8, "compiled": False, "statistics_samples": 2, "validation_images": 20}
+COLUMNS = {
+    "step": "device batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
+    "time_to_accuracy": "method target seconds_median images_median seeds reached",
+    "scale": "device batch classes images_per_s pass_seconds update_seconds draw_ms peak_mb",
+    "memory": "device batch images_seen images_tested peak_mb",
+}
+
+
+def test_publish_writes_a_table_and_its_record(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(common, "results_folder", lambda: tmp_path)
+    common.publish("step", [{"device": "cpu", "ratio": 0.912345}, {"device": "cpu", "ratio": None}], CPU, load=0.1, raw=[1])
+    assert (tmp_path / "benchmarks" / "step.csv").read_text() == "device,ratio\ncpu,0.9123\ncpu,\n"
+    record = json.loads((tmp_path / "benchmarks" / "step.json").read_text())
+    assert record["raw"] == [1] and record["device"]["type"] == "cpu" and record["versions"]["torch"] and record["threads"] >= 1
+    assert "0.912" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_published_benchmarks_have_their_columns_and_records(name):
+    folder = results_folder() / "benchmarks"
+    assert list(pd.read_csv(folder / f"{name}.csv").columns) == COLUMNS[name].split()
+    record = json.loads((folder / f"{name}.json").read_text())
+    assert record["git"] and record["versions"]["torch"] and record["load"] < 1.5  # on a quiet machine
+
+
+def test_ratio_by_hand():
+    """100 images a step of 1 s, bare 0.9 s, a pass of 3 s every 600 images: 600 images take 6 + 3 s, so 66.7 a second over 111.1."""
+    times = {"step": [1.0, 1.0, 9.0], "bare": [0.9, 0.9, 0.1]}
+    assert step.rate(100, times["step"], 3.0, 600) / (100 / step.median(times["bare"])) == pytest.approx(0.6)
+
+
+def test_step_measures_every_batch(debian_faces, monkeypatch):
+    monkeypatch.setattr(step, "make_config", lambda *a, **k: make(a[3]))
+    for batch in ("literal", "pooled-near"):
+        line = step.measure(batch, CPU, 2)
+        assert line["images_per_s"] > 0 and line["chunk"] <= 256 and len(line["step_seconds"]) == 2 and line["peak_mb"] > 50
+        assert line["ratio"] == pytest.approx(line["images_per_s"] / line["bare_images_per_s"])
+
+
+def make(batch: str):
+    from siamese_lib.config import make_config
+
+    return make_config("table3", "random", "quick", batch, **SMALL)
+
+
+@pytest.mark.parametrize("method", ["pooled-hard", "pml/multi-similarity", "pml/proxy-anchor"])
+def test_a_run_stops_at_its_target(debian_faces, method):
+    if method.startswith("pml"):
+        pytest.importorskip("pytorch_metric_learning", reason="make bench installs pytorch-metric-learning")
+    easy = time_to_accuracy.run(method, 0.5, 0, CPU, **SMALL)
+    assert easy["reached"] and len(easy["curve"]) == 1 and easy["best"] >= 0.5
+    hard = time_to_accuracy.run(method, 100.5, 0, CPU, **SMALL)
+    assert not hard["reached"] and [images for images, *_ in hard["curve"]] == [256, 512, 768] and hard["plan"] == SMALL
+
+
+def test_summary_takes_medians_over_the_runs_that_reached():
+    def one(seed: int, reached: bool, seconds: float) -> dict:
+        curve = [[100, seconds / 2, 1.0], [200 + seed, seconds, 41.0]]
+        return {"method": "literal", "target": 40, "seed": seed, "reached": reached, "best": 41.0, "curve": curve}
+
+    (line,) = time_to_accuracy.summary([one(0, True, 5.0), one(1, True, 9.0), one(2, False, 99.0)])
+    assert line == {"method": "literal", "target": 40, "seconds_median": 7.0, "images_median": 200.5, "seeds": 3, "reached": 2}
+    (line,) = time_to_accuracy.summary([one(0, False, 5.0)])
+    assert line["seconds_median"] is None and line["reached"] == 0
+
+
+def test_every_method_has_a_plan_for_every_target():
+    wanted = {(method, target) for method in time_to_accuracy.METHODS for target in time_to_accuracy.TARGETS}
+    assert set(time_to_accuracy.PLANS) == wanted and all({"rate", "images"} <= set(plan) for plan in time_to_accuracy.PLANS.values())
+
+
+def test_scale_on_few_classes():
+    for batch in scale.METHODS:
+        line = scale.measure(batch, 150, CPU)
+        assert line["classes"] == 150 and min(line[key] for key in ("images_per_s", "pass_seconds", "update_seconds", "draw_ms")) > 0
