@@ -51,9 +51,9 @@ publish: setup ## copy the record of a working run into results/: make publish R
 	@[ -n "$(RUN)" ] || { echo "error: name the run: make publish RUN=<run id> (the ids are the names in runs/)" >&2; exit 2; }
 	$(PY) -m siamese_lib publish $(RUN)
 
-bench: setup ## install the libraries that benchmarks compare with
+bench: setup fonts ## run all benchmarks (hours on 2 cores, on a quiet machine; finished runs are kept in runs/benchmarks/)
 	$(PY) -m pip install -c constraints.txt -e ".[bench]"
-	@echo "pytorch-metric-learning is installed; benchmarks/ holds no programs yet, nothing was measured."
+	for name in step scale memory rates time_to_accuracy; do $(PY) -m benchmarks.$$name || exit 1; done
 
 faults: setup ## run the tests of bad input alone
 	$(PY) -m pytest tests/test_faults.py

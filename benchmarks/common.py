@@ -1,6 +1,7 @@
 """What the benchmarks share: a quiet machine, timing, result files."""
 
 import datetime
+import hashlib
 import json
 import os
 import resource
@@ -12,7 +13,8 @@ from collections.abc import Callable
 import pandas as pd
 import torch
 
-from siamese_lib.paths import repository_root, results_folder
+from siamese_lib.config import METHOD_VERSION
+from siamese_lib.paths import repository_root, results_folder, runs_folder
 from siamese_lib.records import environment
 from siamese_lib.storage import write_json, write_text
 
@@ -46,13 +48,23 @@ def peak_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def in_own_process(module: str, *arguments: str) -> dict:
+def in_own_process(module: str, *arguments: str, threads: int | None = None) -> dict:
     """Run `python -m module arguments` and parse the last line of its output, so that peak memory and compiled code are its own."""
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=repository_root(), stdout=subprocess.PIPE, text=True)
+    variables = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    done = subprocess.run(command, cwd=repository_root(), stdout=subprocess.PIPE, text=True, env=variables)
     if done.returncode:
         raise SystemExit(f"error: {' '.join(command)} ended with {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def kept(module: str, one: list, device: torch.device, threads: int | None = None) -> dict:
+    """The finished run of these settings in this version of the method, or a new one: `python -m module --one JSON`."""
+    identifier = hashlib.sha256(json.dumps([module, one, str(device), METHOD_VERSION]).encode()).hexdigest()[:16]
+    path = runs_folder() / "benchmarks" / f"{identifier}.json"
+    if not path.is_file():
+        write_json(path, in_own_process(module, "--one", json.dumps(one), "--device", str(device), threads=threads))
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def publish(name: str, lines: list[dict], device: torch.device, **details) -> None:

@@ -10,15 +10,12 @@ Where the first seed ends below three quarters of the target, the others are not
 """
 
 import argparse
-import hashlib
 import json
 import statistics
 
-from benchmarks.common import in_own_process, load, publish
-from siamese_lib.config import METHOD_VERSION, make_config
+from benchmarks.common import kept, load, publish
+from siamese_lib.config import make_config
 from siamese_lib.experiments import _accuracy, build_trainer, training_data
-from siamese_lib.paths import runs_folder
-from siamese_lib.storage import write_json
 from siamese_lib.training import choose_device
 
 TARGETS = (40, 80)
@@ -32,7 +29,7 @@ METHODS = {
     f"pooled/{BOTH}": {"row": BOTH},
     "pooled-hard": {"batch": "pooled-hard"},
     "pooled-near": {"batch": "pooled-near"},
-    "pml/multi-similarity": {"setup": "multi-similarity"},
+    "pml/multi-similarity": {},
 }
 # (method, target) -> changes of the configuration
 PLANS: dict[tuple[str, int], dict] = {}
@@ -100,21 +97,12 @@ def main() -> None:
     for method in options.only:
         for target in options.target:
             for seed in SEEDS:
-                runs.append(_kept([method, target, seed, PLANS[method, target]], str(device)))
+                runs.append(kept("benchmarks.time_to_accuracy", [method, target, seed, PLANS[method, target]], device))
                 end = runs[-1]["curve"][-1]
                 print(f"{method} {target} % seed {seed}: best {runs[-1]['best']:.1f} % after {end[0]:,} images, {end[1]:.0f} s", flush=True)
                 if runs[-1]["best"] < 0.75 * target:
                     break
     publish("time_to_accuracy", summary(runs), device, load=before, runs=runs)
-
-
-def _kept(one: list, device: str) -> dict:
-    """The finished run of these settings and this version of the code, or a new one."""
-    identifier = hashlib.sha256(json.dumps([one, device, METHOD_VERSION]).encode()).hexdigest()[:16]
-    path = runs_folder() / "benchmarks" / f"{identifier}.json"
-    if not path.is_file():
-        write_json(path, in_own_process("benchmarks.time_to_accuracy", "--one", json.dumps(one), "--device", device))
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

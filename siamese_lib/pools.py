@@ -128,7 +128,7 @@ class PooledHard:
             ahead = (slot[None, :] - slot[:, None] - 1) % self.classes  # 0 for the next class of the pool
             out = (classes[:, None] == classes[None, :]) | (ahead >= self.reach.round())
             negative = _distances(x, x).masked_fill_(out, float("inf")).argmin(1)[a]
-            valid = (classes[a] != classes[negative]).to(x.dtype)  # 0 where no other class is within reach
+            valid = (~out[a, negative]).to(x.dtype)  # 0 where no other class is within reach
             count = valid.sum()
         d_ap, d_an = distance(x[a], x[p]), distance(x[a], x[negative])
         if contrastive:

@@ -121,6 +121,7 @@ def hardest_triplets(space: torch.Tensor, classes: torch.Tensor, k: int) -> list
 @pytest.mark.parametrize("with_centroids", [False, True])
 def test_hard_pool_equals_the_explicit_triplet_list(loss, k, drawn, with_centroids):
     batch = PooledHard(samples(), Given(drawn), UniformNegatives(C), classes=POOL_S, k=k)
+    batch.reach = torch.tensor(3.0)  # the whole pool
     (part,) = batch.draw(generator())
     assert len(part.images) == batch.images_a_step == POOL_S * k and torch.equal(labels_of(batch)[part.images], part.classes)
     outputs = (torch.randn(len(part.images), 25, generator=generator(1)) * 3).requires_grad_()
@@ -139,40 +140,48 @@ def test_hard_pool_equals_the_explicit_triplet_list(loss, k, drawn, with_centroi
     torch.testing.assert_close(got.d_an, (loss.space(a) - loss.space(n)).norm(dim=1).mean())
 
 
-def test_warm_up_reaches_from_one_class_to_all_by_equal_factors():
-    batch = PooledHard(samples(), UniformPositives(C), UniformNegatives(C), classes=9, k=2, warm_up=0.6)
-    reached = [batch.draw(generator(), progress)[0].reach for progress in (0, 0.2, 0.4, 0.59, 0.6, 1.0)]
-    assert reached == [1, 2, 4, 8, 8, 8]  # 8^(1/3) = 2, 8^(2/3) = 4
-    assert PooledHard(samples(), UniformPositives(C), UniformNegatives(C), classes=9, k=2).draw(generator())[0].reach == 8
-
-
 @pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss(), ContrastiveLoss(8.0)])
-@pytest.mark.parametrize("progress, reach", [(0.0, 1), (0.25, 2), (0.5, 3)])
-def test_warm_up_looks_at_the_next_classes_of_the_pool(loss, progress, reach):
-    drawn = [3, 0, 7, 5]
-    batch = PooledHard(samples(), Given(drawn), UniformNegatives(C), classes=4, k=2, warm_up=0.5)
-    (part,) = batch.draw(generator(), progress)
+@pytest.mark.parametrize("reach", [1.0, 2.4, 3.0])
+def test_negatives_are_looked_for_among_the_next_classes_of_the_pool(loss, reach):
+    batch = PooledHard(samples(), Given([3, 0, 7, 5]), UniformNegatives(C), classes=4, k=2)
+    batch.reach = torch.tensor(reach)
+    (part,) = batch.draw(generator())
     outputs = torch.randn(8, 25, generator=generator(1)) * 2
-    space, total, count = loss.space(outputs), 0.0, 0
+    space, total = loss.space(outputs), 0.0
     for a in range(8):
-        p = a ^ 1
-        near = [2 * ((a // 2 + step) % 4) + i for step in range(1, reach + 1) for i in (0, 1)]
-        n = min(near, key=lambda n: float((space[a] - space[n]).norm()))
+        near = [2 * ((a // 2 + step) % 4) + i for step in range(1, round(reach) + 1) for i in (0, 1)]
+        p, n = a ^ 1, min(near, key=lambda n: float((space[a] - space[n]).norm()))
         if isinstance(loss, ContrastiveLoss):
             total += loss(outputs[[a, a]], outputs[[p, n]], torch.tensor([True, False]))
         else:
             total += loss(outputs[[a]], outputs[[p]], outputs[[n]])
-        count += 1
     result = batch.loss(loss, part, outputs, None)
-    assert part.reach == reach and result.count == count
-    torch.testing.assert_close(result.loss, total / count)
+    assert result.count == 8
+    torch.testing.assert_close(result.loss, total / 8)
+
+
+def test_the_search_widens_while_negatives_are_farther_than_positives():
+    batch = PooledHard(samples(), Given([0, 1, 2, 3]), UniformNegatives(C), classes=4, k=2, widening=0.5)
+    (part,) = batch.draw(generator())
+    apart = torch.zeros(8, 25)
+    apart[:, 0] = torch.arange(4).repeat_interleave(2) * 5.0  # positives coincide, classes lie 5 apart
+    mixed = torch.zeros(8, 25)
+    mixed[:, 0] = torch.tensor([0.0, 9.0]).repeat(4)  # each negative coincides with an anchor, each positive is 9 away
+    reached = []
+    for outputs in (apart, apart, apart, mixed, mixed, mixed, mixed):
+        batch.loss(TripletLoss(3.0), part, outputs, None)
+        reached.append(float(batch.reach))
+    assert reached == pytest.approx([1.5, 2.25, 3, 2, 4 / 3, 1, 1])  # from 1 to all 3 other classes, and back
+    other = PooledHard(samples(), Given([0, 1, 2, 3]), UniformNegatives(C), classes=4, k=2)
+    batch.loss(TripletLoss(3.0), part, apart, None)
+    other.load_state_dict(batch.state_dict())
+    assert other.reach == batch.reach == 1.5
 
 
 @pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss(), ContrastiveLoss(8.0)])
-@pytest.mark.parametrize("warm_up", [0.0, 1.0])
-def test_a_hard_pool_of_one_class_gives_zero_with_a_gradient(loss, warm_up):
-    batch = PooledHard(samples(), Given([5, 5]), UniformNegatives(C), classes=2, k=2, warm_up=warm_up)
-    (part,) = batch.draw(generator(), 0.5)
+def test_a_hard_pool_of_one_class_gives_zero_with_a_gradient(loss):
+    batch = PooledHard(samples(), Given([5, 5]), UniformNegatives(C), classes=2, k=2)
+    (part,) = batch.draw(generator())
     outputs = torch.randn(4, 25, requires_grad=True)
     result = batch.loss(loss, part, outputs, torch.rand(C, 25))
     result.loss.backward()

@@ -15,6 +15,7 @@ from siamese_lib.plots.drawings import (
 )
 from siamese_lib.plots.glyphs import cluster_sheet, confusion_sheet, glyph_grid, glyph_map, hangul_layout, pictures
 from siamese_lib.plots.published import figure_hashes, figures, write_figures
+from siamese_lib.plots.speed import rates_figure, scale_figure, step_figure, time_to_accuracy_figure
 from siamese_lib.plots.style import label, new_figure, use_style
 
 __all__ = [
@@ -35,6 +36,10 @@ __all__ = [
     "mining_example",
     "network_figure",
     "new_figure",
+    "rates_figure",
+    "scale_figure",
+    "step_figure",
+    "time_to_accuracy_figure",
     "pictures",
     "probability_evolution",
     "triplet_figure",
