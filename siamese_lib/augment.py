@@ -1,5 +1,6 @@
 """Section 4.3: augmentation, batched on the images' device; projective shift and rotation share one warp."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ def warp_grid(shift: Tensor, angle: Tensor, side: int) -> Tensor:
         (B, S, S, 2) for `grid_sample` with align_corners=False.
     """
     device = shift.device
-    corners = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=device)
+    corners = _corners(device)
     x, y = (corners + shift).unbind(2)  # (B, 4) each
     # Heckbert (1989), unit square to quadrilateral: (u, v) = (0,0), (1,0), (1,1), (0,1) to corners 0 to 3.
     dx1, dx2, dx3 = x[:, 1] - x[:, 2], x[:, 3] - x[:, 2], x[:, 0] - x[:, 1] + x[:, 2] - x[:, 3]
@@ -84,6 +85,11 @@ def warp_grid(shift: Tensor, angle: Tensor, side: int) -> Tensor:
     pixels = torch.stack([p.repeat(side), p.repeat_interleave(side), torch.ones(side * side, device=device)])  # (3, S S): x, y, 1
     source = quadrilateral @ rotation @ pixels  # (B, 3, S S), homogeneous
     return (source[:, :2] / source[:, 2:]).view(-1, 2, side, side).permute(0, 2, 3, 1)
+
+
+@functools.cache
+def _corners(device: torch.device) -> Tensor:
+    return torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=device)
 
 
 _TABLES: dict[tuple, tuple[list[int], Tensor]] = {}

@@ -96,7 +96,7 @@ class LiteralTriplets:
         with torch.no_grad():
             d_ap, d_an = distance(loss.space(a), loss.space(p)), distance(loss.space(a), loss.space(n))
             active = (d_ap - d_an + loss.alpha > 0).float().mean()
-            count = torch.tensor(len(a), device=a.device)
+            count = torch.full((), len(a), device=a.device)
         return Outcome(value, d_ap.mean(), d_an.mean(), active, count)
 
 
@@ -132,4 +132,4 @@ def pair_outcome(loss: ContrastiveLoss, d: Tensor, same: Tensor) -> Outcome:
         d_ap = (d * ones).sum() / ones.sum().clamp(min=1)
         d_an = (d * (1 - ones)).sum() / (1 - ones).sum().clamp(min=1)
         active = torch.where(same, d > 0, d < loss.alpha).float().mean()
-    return Outcome(loss.from_distances(d, same).mean(), d_ap, d_an, active, torch.tensor(len(d), device=d.device))
+    return Outcome(loss.from_distances(d, same).mean(), d_ap, d_an, active, torch.full((), len(d), device=d.device))

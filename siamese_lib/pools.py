@@ -91,7 +91,7 @@ class PooledPairs:
         x_p, x_n = loss.space(outputs).view(2, self.classes, self.k, -1)
         i, j = torch.triu_indices(self.k, self.k, offset=1, device=outputs.device)
         d = torch.stack([distance(x_p[:, i], x_p[:, j]), distance(x_p[:, i], x_n[:, j])])
-        same = torch.tensor([True, False], device=outputs.device)[:, None, None].expand_as(d)
+        same = (torch.arange(2, device=outputs.device) == 0)[:, None, None].expand_as(d)
         return pair_outcome(loss, d.flatten(), same.flatten())
 
 
@@ -104,7 +104,7 @@ class PooledHard:
     the whole pool, any other narrows it by as much. The contrastive loss takes the same pairs: (anchor, positive) and (anchor, negative).
     """
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.02) -> None:
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.05) -> None:
         _check_k(k)
         self.samples, self.positives, self.negatives, self.classes, self.k, self.widening = samples, positives, negatives, classes, k, widening
         self.images_a_step = classes * k
@@ -163,7 +163,7 @@ class PooledNear:
 
     IMPOSTORS = 3  # beside each drawn class
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.02) -> None:
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.05) -> None:
         if classes % (self.IMPOSTORS + 1):
             raise InputError(f"pool_classes={classes}: a pool of near classes needs a multiple of {self.IMPOSTORS + 1}")
         self._hard = PooledHard(samples, positives, negatives, classes, k, widening)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from siamese_lib.errors import InputError
-from siamese_lib.model import EmbeddingNet, to_float
+from siamese_lib.model import EmbeddingNet, softsign, to_float
 
 
 def test_table_1_sizes_and_parameters():
@@ -39,3 +39,18 @@ def test_other_sizes_are_refused():
 def test_to_float():
     x = to_float(torch.tensor([[[0, 255], [51, 102]]], dtype=torch.uint8))
     torch.testing.assert_close(x, torch.tensor([[[[0.0, 1.0], [0.2, 0.4]]]]))
+
+
+def test_softsign_is_equation_7_and_its_derivative():
+    x = torch.linspace(-50, 50, 2001, dtype=torch.float64, requires_grad=True)
+    y = softsign(x)
+    torch.testing.assert_close(y, torch.nn.functional.softsign(x))
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), x)[0], 1 / (1 + x.detach().abs()) ** 2)
+    assert torch.autograd.gradcheck(softsign, torch.randn(20, dtype=torch.float64, requires_grad=True))
+
+
+def test_softsign_keeps_only_its_output():
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.data_ptr()) or tensor, lambda tensor: tensor):
+        y = softsign(torch.randn(8, requires_grad=True))
+    assert kept == [y.data_ptr()]
