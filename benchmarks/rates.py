@@ -19,7 +19,7 @@ from siamese_lib.experiments import _accuracy
 from siamese_lib.training import choose_device
 
 SEED, IMAGES = 10, 120_000
-RATES = (1.5e-3, 3e-3, 6e-3, 1e-2)
+RATES = (1.5e-3, 3e-3, 6e-3, 1e-2, 2e-2)
 HARD = list(itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2), (16, 32)))
 OTHER = list(itertools.product(("contrastive", "triplet"), BATCHES, (1.5e-3, 3e-3, 6e-3)))
 SETUPS = ("multi-similarity", "triplet-semihard", "circle", "supcon", "proxy-anchor", "normalised-softmax")
