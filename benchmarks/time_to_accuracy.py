@@ -3,8 +3,8 @@
     python -m benchmarks.time_to_accuracy            all methods, targets and seeds; finished ones are kept in runs/benchmarks/
     python -m benchmarks.time_to_accuracy --only pooled-near --target 80
 
-Every method has its own rate and its own length of the one-cycle schedule for each target (PLANS), chosen with other seeds on the same
-validation faces by benchmarks.rates. A run is stopped at the target. The clock holds steps, statistics passes and updates of the samplers;
+Every method has its own rate and its own length of the one-cycle schedule for each target, chosen with another seed on the same validation
+faces by benchmarks.rates and benchmarks.plans. A run is stopped at the target. The clock holds steps, statistics passes and updates of the samplers;
 it does not hold compilation, nor the check that every method gets 20 times a run: ideal vectors of all training images, all validation images.
 Where the first seed ends below three quarters of the target, the others are not run, and `seeds` says so.
 """
@@ -13,9 +13,13 @@ import argparse
 import json
 import statistics
 
+import pandas as pd
+
 from benchmarks.common import kept, load, publish
 from siamese_lib.config import make_config
+from siamese_lib.errors import InputError
 from siamese_lib.experiments import _accuracy, build_trainer, training_data
+from siamese_lib.paths import results_folder
 from siamese_lib.training import choose_device
 
 TARGETS = (40, 80)
@@ -31,8 +35,17 @@ METHODS = {
     "pooled-near": {"batch": "pooled-near"},
     "pml/multi-similarity": {},
 }
-# (method, target) -> changes of the configuration
-PLANS: dict[tuple[str, int], dict] = {}
+
+
+def plans() -> dict[tuple[str, int], dict]:
+    """(method, target) -> rate, pool and images, the last line of each in results/benchmarks/plans.csv."""
+    path = results_folder() / "benchmarks" / "plans.csv"
+    if not path.is_file():
+        raise InputError(f"{path} is not there; run python -m benchmarks.rates, then python -m benchmarks.plans")
+    lines = pd.read_csv(path).groupby(["method", "target"], sort=False).last()
+    changes = lines[["rate", "pool_classes", "images"]].astype(object).where(lines[["rate", "pool_classes", "images"]].notna(), None)
+    whole = {"pool_classes": int, "images": int, "rate": float}
+    return {key: {n: whole[n](v) for n, v in line.items() if v is not None} for key, line in changes.to_dict("index").items()}
 
 
 def trainer_of(method: str, seed: int, device, **changes):
@@ -93,11 +106,11 @@ def main() -> None:
         method, target, seed, changes = json.loads(options.one)
         print(json.dumps(run(method, target, seed, device, **changes)))
         return
-    before, runs = load(), []
+    before, runs, planned = load(), [], plans()
     for method in options.only:
         for target in options.target:
             for seed in SEEDS:
-                runs.append(kept("benchmarks.time_to_accuracy", [method, target, seed, PLANS[method, target]], device))
+                runs.append(kept("benchmarks.time_to_accuracy", [method, target, seed, planned[method, target]], device))
                 end = runs[-1]["curve"][-1]
                 print(f"{method} {target} % seed {seed}: best {runs[-1]['best']:.1f} % after {end[0]:,} images, {end[1]:.0f} s", flush=True)
                 if runs[-1]["best"] < 0.75 * target:

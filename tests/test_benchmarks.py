@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import common, scale, step, time_to_accuracy
+from benchmarks import common, plans, scale, step, time_to_accuracy
+from siamese_lib.errors import InputError
 from siamese_lib.paths import results_folder
 
 CPU = torch.device("cpu")
@@ -77,9 +78,39 @@ def test_summary_takes_medians_over_the_runs_that_reached():
     assert line["seconds_median"] is None and line["reached"] == 0
 
 
-def test_every_method_has_a_plan_for_every_target():
-    wanted = {(method, target) for method in time_to_accuracy.METHODS for target in time_to_accuracy.TARGETS}
-    assert set(time_to_accuracy.PLANS) == wanted and all({"rate", "images"} <= set(plan) for plan in time_to_accuracy.PLANS.values())
+def test_plans_are_the_last_lines(monkeypatch, tmp_path):
+    for module in (time_to_accuracy, common):
+        monkeypatch.setattr(module, "results_folder", lambda: tmp_path)
+    with pytest.raises(InputError, match=r"plans\.csv is not there; run python -m benchmarks\.rates"):
+        time_to_accuracy.plans()
+    asked = []
+
+    def kept(module, one, device, threads):
+        asked.append(one)
+        return {"best": {20_000: 5.0, 150_000: 30.0, 340_000: 39.0}.get(one[3]["images"], 41.0), "reached": one[3]["images"] == 500_000}
+
+    monkeypatch.setattr(plans, "kept", kept)
+    lines = plans.search("pooled-near", 40, {"rate": 0.006, "pool_classes": 16}, CPU, None)
+    assert [one[3]["images"] for one in asked] == [20_000, 100_000, 150_000, 225_000, 340_000, 500_000]  # one long stride, then short ones
+    common.publish("plans", [*lines, *plans.search("literal", 40, {"rate": 0.01}, CPU, None)], CPU)
+    found = time_to_accuracy.plans()
+    assert found["pooled-near", 40] == {"rate": 0.006, "pool_classes": 16, "images": 500_000}
+    assert found["literal", 40] == {"rate": 0.01, "images": 500_000} and set(map(type, found["literal", 40].values())) == {float, int}
+
+
+def test_plans_take_the_best_rate():
+    table = pd.DataFrame(
+        [
+            ("metric", "pooled-near", 128, 0.003, 120_000, 80.0),
+            ("metric", "pooled-near", 256, 0.01, 120_000, 85.0),
+            ("metric", "pooled", 256, 0.01, 120_000, 38.0),
+            ("metric", "pooled", 256, 0.003, 600_000, 55.0),  # another budget
+            ("pml/multi-similarity", "pool", 256, 0.003, 120_000, 40.0),
+        ],
+        columns=["loss", "batch", "pool_images", "rate", "images", "accuracy"],
+    )
+    assert plans.settings("pooled-near", table) == {"rate": 0.01, "pool_classes": 32}
+    assert plans.settings("pooled/random", table) == {"rate": 0.01} and plans.settings("pml/multi-similarity", table) == {"rate": 0.003}
 
 
 def test_scale_on_few_classes():

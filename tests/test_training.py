@@ -149,7 +149,7 @@ def test_a_loss_that_is_not_finite_raises_at_once(data):
     trainer = build_trainer(config(), 0, CPU, data)
     with torch.no_grad():
         trainer.model.linear.bias[0] = float("nan")
-    with pytest.raises(FloatingPointError, match=r"at iteration 0 .*rate=0.006.*lower the rate"):
+    with pytest.raises(FloatingPointError, match=r"at iteration 0 .*rate=0.01.*lower the rate"):
         trainer.fit()
 
 
