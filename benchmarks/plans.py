@@ -27,7 +27,7 @@ def settings(method: str, rates: pd.DataFrame) -> dict:
     """Rate and pool of the method's best line in rates.csv."""
     batch = METHODS[method].get("batch", "pooled")
     of = rates[rates.loss == method] if method.startswith("pml/") else rates[(rates.loss == "metric") & (rates.batch == batch)]
-    best = of[of["images"] == of["images"].min()].sort_values("accuracy").iloc[-1]
+    best = of[(of["images"] == of["images"].min()) & (of.schedule == "one-cycle")].sort_values("accuracy").iloc[-1]
     pool = {"pool_classes": int(best.pool_images) // 8} if batch in ("pooled-hard", "pooled-near") else {}
     return {"rate": float(best.rate), **pool}
 

@@ -28,6 +28,7 @@ GRID = [  # method of time_to_accuracy.trainer_of, its settings
     *[("ours", {"row": "random", "batch": batch, "rate": rate, "pool_classes": half}) for batch, rate, half in HARD],
     *[(f"pml/{name}", {"rate": rate}) for name in SETUPS for rate in (1.5e-3, 3e-3, 6e-3)],
     *[("ours", {"row": "random", "batch": "pooled", "rate": rate, "images": 600_000}) for rate in (3e-3, 6e-3, 1e-2)],
+    *[("ours", {"row": "random", "batch": b, "rate": r, "schedule": "constant"}) for b in ("pooled", "pooled-near") for r in (1e-3, 3e-3)],
     *[("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate}) for loss, batch, rate in OTHER],
 ]
 
@@ -42,6 +43,7 @@ def measure(method: str, settings: dict, device) -> dict:
         "batch": "pool" if pml else settings["batch"],
         "pool_images": trainer.batch.images_a_step,
         "rate": settings["rate"],
+        "schedule": settings.get("schedule", "one-cycle"),
         "images": settings.get("images", IMAGES),
         "seed": SEED,
         "accuracy": accuracy,
@@ -66,7 +68,8 @@ def main() -> None:
 
     with ThreadPoolExecutor(options.jobs) as pool:
         lines = list(pool.map(one, GRID))
-    publish("rates", lines, device)
+    columns = ["loss", "batch", "pool_images", "rate", "schedule", "images", "seed", "accuracy"]
+    publish("rates", [{name: ({"schedule": "one-cycle"} | line)[name] for name in columns} for line in lines], device)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from siamese_lib.paths import results_folder
 CPU = torch.device("cpu")
 SMALL = {"num_classes": 24, "images": 768, "updates": 3, "pool_classes": 8, "compiled": False, "statistics_samples": 2, "validation_images": 20}
 COLUMNS = {
+    "rates": "loss batch pool_images rate schedule images seed accuracy",
     "step": "device batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
     "time_to_accuracy": "method target seconds_median images_median seeds reached",
     "scale": "device batch classes images_per_s pass_seconds update_seconds draw_ms peak_mb",
@@ -108,7 +109,7 @@ def test_plans_take_the_best_rate():
             ("pml/multi-similarity", "pool", 256, 0.003, 120_000, 40.0),
         ],
         columns=["loss", "batch", "pool_images", "rate", "images", "accuracy"],
-    )
+    ).assign(schedule="one-cycle")
     assert plans.settings("pooled-near", table) == {"rate": 0.01, "pool_classes": 32}
     assert plans.settings("pooled/random", table) == {"rate": 0.01} and plans.settings("pml/multi-similarity", table) == {"rate": 0.003}
 

@@ -71,7 +71,8 @@ def scale_figure(table: pd.DataFrame) -> Figure:
 def rates_figure(table: pd.DataFrame) -> Figure:
     """Accuracy over the rate, a panel a loss, a line a batch (and pool size); columns of rates.csv."""
     families = {"metric loss": "metric", "contrastive loss": "contrastive", "triplet loss": "triplet", "pytorch-metric-learning": "pml"}
-    figure = new_figure(11, 3.6, "Accuracy over the learning rate", "validation faces, one seed that no table uses; 120,000 images")
+    table = table[(table.images == table.images.min()) & (table.schedule == "one-cycle")]
+    figure = new_figure(11, 3.6, "Accuracy over the learning rate", "validation faces, one seed that no table uses; 120,000 images, one-cycle")
     for ax, (title, start) in zip(figure.subplots(1, 4, sharey=True), families.items(), strict=True):
         part = table[table.loss.str.startswith(start)]
         names = part.loss.str.removeprefix("pml/") if start == "pml" else part.batch + part.pool_images.map(lambda n: f" ({n})" if n else "")
