@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from siamese_lib.errors import InputError
 
-METHOD_VERSION = 2  # raised whenever numbers may change: old runs are then not reused
+METHOD_VERSION = 3  # raised whenever numbers may change: old runs are then not reused
 
 
 @dataclass(frozen=True)

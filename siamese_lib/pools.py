@@ -4,6 +4,8 @@ A pool of S classes with k images each has S k (k - 1) ordered same-class pairs:
 apart: all that were drawn (`PooledTriplets`), the pool's hardest (`PooledHard`), the hardest of a pool of near classes (`PooledNear`).
 """
 
+import functools
+
 import torch
 from torch import Tensor, nn
 
@@ -17,12 +19,23 @@ def _distances(x: Tensor, y: Tensor) -> Tensor:
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _ordered_pairs(s: int, k: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Numbers of anchors and positives in a pool of s classes with k images each: every ordered pair of two images of a class."""
-    anchor = torch.arange(s * k, device=device).repeat_interleave(k - 1)
-    other = torch.arange(k - 1, device=device).repeat(s * k)
-    within = anchor % k
-    return anchor, anchor - within + other + (other >= within)
+def _without_self(matrix: Tensor) -> Tensor:
+    """(S, k, k) -> (S k, k - 1): each image's row without its own column. Slices alone, so the backward pass need not scatter."""
+    s, k, _ = matrix.shape
+    return matrix.reshape(s, k * k)[:, 1:].view(s, k - 1, k + 1)[:, :, :-1].reshape(s * k, k - 1)
+
+
+def _positive_distances(x: Tensor, k: int) -> Tensor:
+    """Embeddings (S k, D), k of each class in a row -> d_AP (S k, k - 1) of each anchor and the others of its class: the ordered pairs."""
+    of = x.view(-1, k, x.shape[1])
+    return _without_self(distance(of[:, :, None], of[:, None, :]))
+
+
+@functools.lru_cache(maxsize=8)
+def _ahead(s: int, k: int, device: torch.device) -> Tensor:
+    """(S k, S k): how many classes of the pool lie between those of two images, 0 for the next one, S - 1 for the same."""
+    slot = torch.arange(s * k, device=device) // k
+    return (slot[None, :] - slot[:, None] - 1) % s
 
 
 def _check_k(k: int) -> None:
@@ -38,18 +51,16 @@ def _every_negative(loss: nn.Module, k: int, anchors: tuple[Tensor, Tensor], oth
     (x, class_x), (y, class_y) = anchors, others
     d_an = _distances(x, y)
     other = (class_x[:, None] != class_y[None, :]).to(x.dtype)  # (S k, M): two different classes
-    a, p = _ordered_pairs(len(x) // k, k, x.device)
-    d_ap = distance(x[a], x[p])  # (S k (k - 1),)
-    values = loss.from_distances(d_ap[:, None], d_an[a])  # (pairs, M)
-    valid = other[a]
-    count = valid.sum()
-    total = (values * valid).sum()
+    d_ap = _positive_distances(x, k)
+    values = loss.from_distances(d_ap[:, :, None], d_an[:, None, :])  # (S k, k - 1, M)
+    count = (k - 1) * other.sum()
+    total = (values.sum(1) * other).sum()
     if isinstance(loss, MetricLoss) and centroids is not None:
         # An image counts in g3 once for each triplet that it is anchor, positive or negative of.
         total = total + (2 * (k - 1) * other.sum(1) * loss.stability(x, centroids[class_x])).sum()
         total = total + ((k - 1) * other.sum(0) * loss.stability(y, centroids[class_y])).sum()
     with torch.no_grad():
-        active = ((d_ap[:, None] - d_an[a] + loss.alpha > 0) * valid).sum() / count.clamp(min=1)
+        active = ((d_ap[:, :, None] - d_an[:, None, :] + loss.alpha > 0).sum(1) * other).sum() / count.clamp(min=1)
         mean_an = (d_an * other).sum() / other.sum().clamp(min=1)
     return Outcome(total / count.clamp(min=1), d_ap.detach().mean(), mean_an, active, count.long())
 
@@ -122,26 +133,25 @@ class PooledHard:
         """The loss's mean over the ordered pairs, then a new reach; arguments as in LiteralTriplets.loss."""
         x, classes = loss.space(outputs), part.classes
         contrastive = isinstance(loss, ContrastiveLoss)
-        a, p = _ordered_pairs(self.classes, self.k, x.device)
+        d_ap = _positive_distances(x, self.k)  # (n, k - 1)
         with torch.no_grad():
-            slot = torch.arange(len(x), device=x.device) // self.k
-            ahead = (slot[None, :] - slot[:, None] - 1) % self.classes  # 0 for the next class of the pool
-            out = (classes[:, None] == classes[None, :]) | (ahead >= self.reach.round())
-            negative = _distances(x, x).masked_fill_(out, float("inf")).argmin(1)[a]
-            valid = (~out[a, negative]).to(x.dtype)  # 0 where no other class is within reach
-            count = valid.sum()
-        d_ap, d_an = distance(x[a], x[p]), distance(x[a], x[negative])
+            out = (classes[:, None] == classes[None, :]) | (_ahead(self.classes, self.k, x.device) >= self.reach.round())
+            negative = _distances(x, x).masked_fill_(out, float("inf")).argmin(1)  # (n,): one for each anchor
+            valid = (~out.gather(1, negative[:, None])).to(x.dtype)  # (n, 1): 0 where no other class is within reach
+            count = (self.k - 1) * valid.sum()
+        d_an = distance(x, x[negative])[:, None]
         if contrastive:
             same = torch.ones_like(d_ap, dtype=torch.bool)
-            values = (loss.from_distances(d_ap, same) + loss.from_distances(d_an, ~same)) / 2
+            values = (loss.from_distances(d_ap, same) + loss.from_distances(d_an, ~same[:, :1])) / 2
         else:
             values = loss.from_distances(d_ap, d_an)
         if isinstance(loss, MetricLoss) and centroids is not None:
             g3 = loss.stability(x, centroids[classes])
-            values = values + g3[a] + g3[p] + g3[negative]
+            of_positives = _without_self(g3.view(-1, 1, self.k).expand(-1, self.k, -1))
+            values = values + g3[:, None] + of_positives + g3[negative][:, None]
         with torch.no_grad():
-            active = (d_an < loss.alpha).to(x.dtype) if contrastive else (d_ap - d_an + loss.alpha > 0).to(x.dtype)
-            means = [(each * valid).sum() / count.clamp(min=1) for each in (d_ap, d_an, active)]
+            active = (d_an < loss.alpha if contrastive else d_ap - d_an + loss.alpha > 0).to(x.dtype).expand_as(d_ap)
+            means = [(each * valid).sum() / count.clamp(min=1) for each in (d_ap, d_an.expand_as(d_ap), active)]
             factor = torch.where(means[1] > means[0], 1 + self.widening, 1 / (1 + self.widening))
             self.reach = (self.reach * factor).clamp(1, max(1, self.classes - 1))
         return Outcome((values * valid).sum() / count.clamp(min=1), *means, count.long())
