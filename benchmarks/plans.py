@@ -13,8 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 
 from benchmarks.common import kept, publish
-from benchmarks.rates import SEED
-from benchmarks.time_to_accuracy import METHODS, TARGETS
+from benchmarks.time_to_accuracy import METHODS, TARGETS, TUNING_SEED
 from siamese_lib.paths import results_folder
 from siamese_lib.training import choose_device
 
@@ -37,9 +36,9 @@ def search(method: str, target: int, chosen: dict, device, threads: int | None) 
     longest = LONGEST.get(method, OTHERS_LONGEST)
     lengths, lines, place = [n for n in LENGTHS if n <= longest], [], 0
     while place < len(lengths):
-        one = [method, target, SEED, chosen | {"images": lengths[place]}]
+        one = [method, target, TUNING_SEED, chosen | {"images": lengths[place]}]
         run = kept("benchmarks.time_to_accuracy", one, device, threads)
-        line = {"method": method, "target": target, **chosen, "images": lengths[place], "seed": SEED}
+        line = {"method": method, "target": target, **chosen, "images": lengths[place], "seed": TUNING_SEED}
         lines.append(line | {"best": run["best"], "reached": run["reached"]})
         print(f"{method} {target} %: {lengths[place]:,} images give {run['best']:.1f} %", flush=True)
         if run["reached"] or place == len(lengths) - 1:

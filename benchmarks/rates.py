@@ -13,16 +13,16 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.common import kept, publish
-from benchmarks.time_to_accuracy import trainer_of
+from benchmarks.pml import SETUPS
+from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
 from siamese_lib.config import BATCHES
 from siamese_lib.experiments import _accuracy
 from siamese_lib.training import choose_device
 
-SEED, IMAGES = 10, 120_000
+IMAGES = 120_000
 RATES = (1.5e-3, 3e-3, 6e-3, 1e-2, 2e-2)
 HARD = list(itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2), (16, 32)))
 OTHER = list(itertools.product(("contrastive", "triplet"), BATCHES, (1.5e-3, 3e-3, 6e-3)))
-SETUPS = ("multi-similarity", "triplet-semihard", "circle", "supcon", "proxy-anchor", "normalised-softmax")
 GRID = [  # method of time_to_accuracy.trainer_of, its settings
     *[("ours", {"row": "random", "batch": batch, "rate": rate}) for batch in ("literal", "pooled") for rate in RATES],
     *[("ours", {"row": "random", "batch": batch, "rate": rate, "pool_classes": half}) for batch, rate, half in HARD],
@@ -34,7 +34,7 @@ GRID = [  # method of time_to_accuracy.trainer_of, its settings
 
 
 def measure(method: str, settings: dict, device) -> dict:
-    trainer, data = trainer_of(method, SEED, device, **{"images": IMAGES} | settings)
+    trainer, data = trainer_of(method, TUNING_SEED, device, **{"images": IMAGES} | settings)
     statistics = trainer.fit()
     accuracy = float(_accuracy(trainer.forward, statistics.centroids, data.validation, trainer.plan.chunk))
     pml = method.startswith("pml/")
@@ -45,7 +45,7 @@ def measure(method: str, settings: dict, device) -> dict:
         "rate": settings["rate"],
         "schedule": settings.get("schedule", "one-cycle"),
         "images": settings.get("images", IMAGES),
-        "seed": SEED,
+        "seed": TUNING_SEED,
         "accuracy": accuracy,
     }
 
@@ -68,8 +68,7 @@ def main() -> None:
 
     with ThreadPoolExecutor(options.jobs) as pool:
         lines = list(pool.map(one, GRID))
-    columns = ["loss", "batch", "pool_images", "rate", "schedule", "images", "seed", "accuracy"]
-    publish("rates", [{name: ({"schedule": "one-cycle"} | line)[name] for name in columns} for line in lines], device)
+    publish("rates", lines, device)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from siamese_lib.paths import results_folder
 from siamese_lib.training import choose_device
 
 TARGETS = (40, 80)
-SEEDS = (0, 1, 2)
+SEEDS, TUNING_SEED = (0, 1, 2), 10
 BOTH = "auto-probabilistic+auto-clustering"
 METHODS = {
     "literal": {"batch": "literal"},

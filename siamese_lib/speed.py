@@ -14,7 +14,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 def keep_memory() -> bool:
     """Ask glibc to keep freed memory for the next step, rather than to return it and fault it in again, page by page (Linux; True if it does).
 
-    A step of 256 images allocates and frees some 200 MB in blocks of up to 20 MB.
+    The largest block of a step of 256 images, the output of the first layer, has 20 MB.
     """
     if not sys.platform.startswith("linux"):
         return False

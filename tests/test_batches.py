@@ -2,33 +2,16 @@
 
 import pytest
 import torch
+from pool_of_classes import SAMPLES, C, generator, labels_of, samples
 
 from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
 from siamese_lib.mining import UniformNegatives, UniformPositives
 
-C, SAMPLES = 12, 6
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def samples() -> ClassSamples:
-    labels = torch.arange(C).repeat(SAMPLES)
-    return ClassSamples(labels[torch.randperm(len(labels), generator=generator(7))], C)
-
 
 def make(kind, **arguments):
     return kind(samples(), UniformPositives(C), UniformNegatives(C), **arguments)
-
-
-def labels_of(batch) -> torch.Tensor:
-    labels = torch.empty(C * SAMPLES, dtype=torch.long)
-    for c, row in enumerate(batch.samples.table):
-        labels[row] = c
-    return labels
 
 
 def test_class_samples_draw_of_the_class_without_repeats():

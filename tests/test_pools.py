@@ -4,31 +4,13 @@ import itertools
 
 import pytest
 import torch
+from pool_of_classes import C, generator, labels_of, samples
 
-from siamese_lib.batches import ClassSamples
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
 from siamese_lib.mining import DistanceBased, UniformNegatives, UniformPositives
 from siamese_lib.pools import PooledHard, PooledNear, PooledPairs, PooledTriplets
 from siamese_lib.statistics import ClassStatistics
-
-C, SAMPLES = 12, 6
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def samples() -> ClassSamples:
-    labels = torch.arange(C).repeat(SAMPLES)
-    return ClassSamples(labels[torch.randperm(len(labels), generator=generator(7))], C)
-
-
-def labels_of(batch) -> torch.Tensor:
-    labels = torch.empty(C * SAMPLES, dtype=torch.long)
-    for c, row in enumerate(batch.samples.table):
-        labels[row] = c
-    return labels
 
 
 class Given:
