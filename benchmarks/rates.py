@@ -16,7 +16,7 @@ from benchmarks.common import kept, publish
 from benchmarks.pml import SETUPS
 from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
 from siamese_lib.config import BATCHES
-from siamese_lib.experiments import _accuracy
+from siamese_lib.experiments import accuracy_of
 from siamese_lib.training import choose_device
 
 IMAGES = 120_000
@@ -35,7 +35,7 @@ GRID = [  # method of time_to_accuracy.trainer_of, its settings
 def measure(method: str, settings: dict, device) -> dict:
     trainer, data = trainer_of(method, TUNING_SEED, device, **{"images": IMAGES} | settings)
     statistics = trainer.fit()
-    accuracy = float(_accuracy(trainer.forward, statistics.centroids, data.validation, trainer.plan.chunk))
+    accuracy = accuracy_of(trainer.forward, statistics.centroids, data.validation, trainer.plan.chunk)
     pml = method.startswith("pml/")
     return {
         "loss": method if pml else settings["row"].rpartition("/")[0] or "metric",

@@ -33,8 +33,8 @@ def made_up(classes: int, copies: int) -> ImageBank:
 def measure(batch: str, classes: int, device: torch.device) -> dict:
     config = make_config("table3", METHODS[batch], "cpu", batch, num_classes=classes)
     trainer = build_trainer(config, 0, device, TrainingData(made_up(classes, 8), made_up(classes, 1), {}))
-    found = trainer._class_statistics(None)
-    pass_seconds = seconds(lambda: trainer._class_statistics(config.statistics_samples), device)
+    found = trainer.period_statistics(last=True)
+    pass_seconds = seconds(lambda: trainer.class_statistics(config.statistics_samples), device)
 
     def update() -> None:
         trainer.batch.positives.update(found)
@@ -42,8 +42,8 @@ def measure(batch: str, classes: int, device: torch.device) -> dict:
 
     update_seconds = [seconds(update, device) for _ in range(3)]
     trainer.statistics = found
-    trainer._step()
-    steps = [seconds(trainer._step, device) for _ in range(REPEATS)]
+    trainer.one_step()
+    steps = [seconds(trainer.one_step, device) for _ in range(REPEATS)]
     draws = [seconds(lambda: trainer.batch.draw(trainer.generator), device) for _ in range(REPEATS)]
     return {
         "device": device.type,

@@ -36,20 +36,21 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
 
     def bare() -> None:
         trainer.optimiser.zero_grad(set_to_none=True)
-        trainer._network(ready).square().mean().backward()
+        trainer.network(ready).square().mean().backward()
 
     def update(samples: int | None) -> None:
-        found = trainer._class_statistics(samples)
+        found = trainer.class_statistics(samples)
         trainer.batch.positives.update(found)
         trainer.batch.negatives.update(found)
         trainer.statistics = found
 
+    trainer.period_statistics(last=True)  # from here on steps gather embeddings
     update(None)  # so that the third term of the loss is there
-    for warm in (bare, trainer._step):
+    for warm in (bare, trainer.one_step):
         warm()
     times = {"bare": [], "step": []}
     for _ in range(repeats):
-        times["step"].append(seconds(trainer._step, device))
+        times["step"].append(seconds(trainer.one_step, device))
         times["bare"] += [seconds(bare, device) for _ in range(max(1, images // chunk))]
     passes = {samples: median(seconds(lambda s=samples: update(s), device) for _ in range(3)) for samples in (None, 4)}
     bare_rate = chunk / median(times["bare"])

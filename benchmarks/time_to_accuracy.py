@@ -18,7 +18,7 @@ import pandas as pd
 from benchmarks.common import kept, load, publish
 from siamese_lib.config import make_config
 from siamese_lib.errors import InputError
-from siamese_lib.experiments import _accuracy, build_trainer, training_data
+from siamese_lib.experiments import accuracy_of, build_trainer, training_data
 from siamese_lib.paths import results_folder
 from siamese_lib.training import choose_device
 
@@ -71,8 +71,8 @@ def run(method: str, target: float, seed: int, device, **changes) -> dict:
     trainer, data = trainer_of(method, seed, device, **changes)
     curve = []
     for line in trainer.periods():
-        found = trainer._class_statistics(None)
-        accuracy = float(_accuracy(trainer.forward, found.centroids, data.validation, trainer.plan.chunk))
+        found = trainer.class_statistics(None)
+        accuracy = accuracy_of(trainer.forward, found.centroids, data.validation, trainer.plan.chunk)
         curve.append([line["images"], line["seconds"], accuracy])
         if accuracy >= target:
             break

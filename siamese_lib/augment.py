@@ -48,11 +48,10 @@ class Augmentation:
         shift = (2 * u[1:9].T.reshape(n, 4, 2) - 1) * (2 * self.shift)  # in grid units: the image is 2 wide
         angle = (2 * u[9] - 1) * math.radians(self.degrees)
         warped = grid_sample(images, warp_grid(shift * chosen[:, None, None], angle * chosen, side), align_corners=False)
-        sizes, tables = _pixelation_tables(side, *self.pixelation, images.device)
+        sizes, down, across = _pixelation_tables(side, *self.pixelation, images.device)
         choice = (u[10:] * len(sizes)).long().clamp_(max=len(sizes) - 1)
         choice = torch.where(chosen, choice, len(sizes))  # the last table changes nothing
-        rows, columns = tables[choice[0]], tables[choice[1]]
-        return (rows @ warped.squeeze(1) @ columns.transpose(1, 2)).unsqueeze(1)
+        return (down[choice[0]] @ warped.squeeze(1) @ across[choice[1]]).unsqueeze(1)
 
 
 def warp_grid(shift: Tensor, angle: Tensor, side: int) -> Tensor:
@@ -92,16 +91,17 @@ def _corners(device: torch.device) -> Tensor:
     return torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=device)
 
 
-_TABLES: dict[tuple, tuple[list[int], Tensor]] = {}
+_TABLES: dict[tuple, tuple[list[int], Tensor, Tensor]] = {}
 
 
-def _pixelation_tables(side: int, low: float, high: float, device: torch.device) -> tuple[list[int], Tensor]:
-    """Reduced sizes and (len + 1, S, S) matrices: bilinear down to each size and back up, last the identity."""
+def _pixelation_tables(side: int, low: float, high: float, device: torch.device) -> tuple[list[int], Tensor, Tensor]:
+    """Reduced sizes, (len + 1, S, S) matrices, bilinear down to each size and back up, last the identity; and their transposes."""
     key = (side, low, high, device)
     if key not in _TABLES:
         sizes = sorted({max(1, round(side * factor)) for factor in torch.linspace(low, high, 64).tolist()})
         tables = [_bilinear(size, side) @ _bilinear(side, size) for size in sizes] + [torch.eye(side)]
-        _TABLES[key] = (sizes, torch.stack(tables).to(device))
+        stacked = torch.stack(tables).to(device)
+        _TABLES[key] = (sizes, stacked, stacked.transpose(1, 2).contiguous())
     return _TABLES[key]
 
 

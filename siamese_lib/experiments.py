@@ -113,7 +113,7 @@ def build_trainer(
     subset = data.validation.subset(np.sort(chosen))
 
     def validate(forward, statistics) -> float:
-        return float(_accuracy(forward, statistics.centroids, subset, config.chunk))
+        return accuracy_of(forward, statistics.centroids, subset, config.chunk)
 
     return Trainer(
         model,
@@ -132,9 +132,10 @@ def build_trainer(
     )
 
 
-def _accuracy(forward, centroids: torch.Tensor, bank: ImageBank, chunk: int) -> float:
+def accuracy_of(forward, centroids: torch.Tensor, bank: ImageBank, chunk: int) -> float:
+    """Percent of the bank's images whose nearest ideal vector is their own class's."""
     result = evaluate(forward, centroids, bank.classes, [bank], chunk=chunk)
-    return 100 * result.correct.sum() / result.total.sum()
+    return float(100 * result.correct.sum() / result.total.sum())
 
 
 def run(config: RunConfig, seed: int = 0, device: str | None = None, sets: Iterable[str] = EVALUATION_SETS, progress: bool = True) -> Run:

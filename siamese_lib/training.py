@@ -120,7 +120,7 @@ class Trainer:
         self.history: list[dict] = []
         self.probabilities: list[Tensor] = [batch.positives.probabilities.cpu()]  # P_0, P_1, ...: (C,) each
         self.compiled, began = compiled, time.perf_counter()
-        self._network = self._compile() if compiled else model
+        self.network = self._compile() if compiled else model
         self.compile_seconds = time.perf_counter() - began  # `seconds` does not hold them
         if checkpoint is not None and checkpoint.exists():
             self._resume()
@@ -144,7 +144,7 @@ class Trainer:
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, 1, 37, 37) -> embeddings (B, D) in the loss's space."""
-        return self.loss.space(self._network(x))
+        return self.loss.space(self.network(x))
 
     def fit(self) -> ClassStatistics:
         """Train to the end of the plan; returns the statistics of the finished network over all training samples.
@@ -169,15 +169,13 @@ class Trainer:
         start, began = self.step, time.perf_counter()
         sums = torch.zeros(5, dtype=torch.float64, device=self.images.device)
         while self.step < end:
-            sums += self._step()
+            sums += self.one_step()
         if not torch.isfinite(sums).all():  # the CPU has said so at the step itself
             raise self._not_finite(f"between iterations {start} and {end}")
         loss, d_ap, d_an, active, triplets = (sums / torch.tensor([end - start] * 4 + [1.0], device=sums.device)).tolist()
         self.triplets += int(triplets)
         last = end == self.plan.steps
-        self.statistics = self._class_statistics(
-            None if last or self.plan.gather else self.plan.statistics_samples, clean=last or self._gathered is None
-        )
+        self.statistics = self.period_statistics(last)
         self.batch.positives.update(self.statistics)
         self.batch.negatives.update(self.statistics)
         self.seconds += time.perf_counter() - began
@@ -205,7 +203,7 @@ class Trainer:
         if self.report is not None:
             self.report(line)
 
-    def _step(self) -> Tensor:
+    def one_step(self) -> Tensor:
         """One optimiser step; returns loss, mean d_AP, mean d_AN, active share and number of triplets."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
@@ -216,7 +214,7 @@ class Trainer:
             n = len(part.images)
             random, images = self.augment.draw(n, self.generator), part.images
             x = self.augment.change(to_float(self.images[self.processes.share(images)]), self.processes.share(random))
-            outputs = self.processes.gather(self._network(x), n)
+            outputs = self.processes.gather(self.network(x), n)
             result = self.batch.loss(self.loss, part, outputs, centroids)
             if self._gathered is not None:
                 self._gathered[part.images] = self.loss.space(outputs.detach())
@@ -236,20 +234,26 @@ class Trainer:
             f"{type(self.loss).__name__}, {type(self.batch).__name__}); lower the rate"
         )
 
-    def _class_statistics(self, samples: int | None, clean: bool = True) -> ClassStatistics:
-        """In the loss's space, of clean training images: all (None) or `samples` drawn a class; or, not `clean`, of what the steps gathered."""
-        if not clean:
-            return class_statistics(self._gathered, self.labels, self.num_classes)
+    def _embed(self, images: Tensor) -> Tensor:
+        """Clean images uint8 (N, 37, 37) -> (N, D) in the loss's space."""
+        return self.processes.gather(embed(self.forward, self.processes.share(images), self.plan.chunk), len(images))
+
+    def class_statistics(self, samples: int | None = None) -> ClassStatistics:
+        """In the loss's space, of clean training images as the network stands: all (None), or `samples` drawn a class."""
         images, labels = self.images, self.labels
         if samples is not None:
             classes = torch.arange(self.num_classes, device=self.labels.device)
             chosen = self.batch.samples.draw(classes, samples, self.generator).flatten()
             images, labels = self.images[chosen], self.labels[chosen]
-        share = embed(self.forward, self.processes.share(images), self.plan.chunk)
-        embeddings = self.processes.gather(share, len(images))
-        if samples is None and self.plan.gather:
-            self._gathered = embeddings
-        return class_statistics(embeddings, labels, self.num_classes)
+        return class_statistics(self._embed(images), labels, self.num_classes)
+
+    def period_statistics(self, last: bool) -> ClassStatistics:
+        """What the samplers learn from at the end of a period, as the plan says."""
+        if not self.plan.gather:
+            return self.class_statistics(None if last else self.plan.statistics_samples)
+        if last or self._gathered is None:
+            self._gathered = self._embed(self.images)
+        return class_statistics(self._gathered, self.labels, self.num_classes)
 
     def _warn_of_collapse(self, line: dict) -> None:
         """Everything in one point: the loss stands at its margin and no gradient is left. Said once."""

@@ -62,14 +62,14 @@ def test_resumed_equals_uninterrupted_to_the_bit(row, batch, data, tmp_path, mon
     checkpoint = tmp_path / "checkpoint.pt"
     broken = build_trainer(config(row, batch), 1, CPU, data, checkpoint)
     ends = broken.plan.period_ends()
-    step = broken._step
+    step = broken.one_step
 
     def stop_in_the_third_period():
         if broken.step == ends[1] + 1:
             raise KeyboardInterrupt
         return step()
 
-    monkeypatch.setattr(broken, "_step", stop_in_the_third_period)
+    monkeypatch.setattr(broken, "one_step", stop_in_the_third_period)
     with pytest.raises(KeyboardInterrupt):
         broken.fit()
     resumed = build_trainer(config(row, batch), 1, CPU, data, checkpoint)
@@ -95,7 +95,7 @@ def test_gathered_statistics_are_of_the_steps_that_saw_an_image_last(data, monke
     trainer = build_trainer(config(), 1, CPU, data)
     periods, seen = trainer.periods(), []
     next(periods)
-    before, draw, network = trainer._gathered.clone(), trainer.batch.draw, trainer._network
+    before, draw, network = trainer._gathered.clone(), trainer.batch.draw, trainer.network
     clean = trainer.loss.space(network(torch.as_tensor(data.train.images)[:, None].float() / 255))
     torch.testing.assert_close(before, clean.detach())  # the first pass takes every image
 
@@ -110,6 +110,9 @@ def test_gathered_statistics_are_of_the_steps_that_saw_an_image_last(data, monke
     assert set(torch.nonzero(changed).flatten().tolist()) == set(seen) and 0 < changed.sum() < len(before)
     wanted = class_statistics(trainer._gathered, trainer.labels, 12)
     assert torch.equal(trainer.statistics.centroids, wanted.centroids) and torch.equal(trainer.statistics.spread, wanted.spread)
+    before = trainer._gathered.clone()
+    assert not torch.equal(trainer.class_statistics().centroids, wanted.centroids)  # whoever looks in between ...
+    assert torch.equal(trainer._gathered, before)  # ... does not help the training
 
 
 def test_another_seed_gives_other_weights(data):
