@@ -17,7 +17,7 @@ COLUMNS = {
     "step": "device batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
     "time_to_accuracy": "method target seconds_median images_median seeds reached",
     "scale": "device batch classes images_per_s pass_seconds update_seconds draw_ms peak_mb",
-    "plans": "method target rate pool_classes images seed best reached",
+    "plans": "method rate pool_classes images seed best",
     "memory": "device batch images_seen images_tested peak_mb",
 }
 
@@ -66,7 +66,7 @@ def test_a_run_stops_at_its_target(debian_faces, method):
     easy = time_to_accuracy.run(method, 0.5, 0, CPU, **SMALL)
     assert easy["reached"] and len(easy["curve"]) == 1 and easy["best"] >= 0.5
     hard = time_to_accuracy.run(method, 100.5, 0, CPU, **SMALL)
-    assert not hard["reached"] and [images for images, *_ in hard["curve"]] == [256, 512, 768] and hard["plan"] == SMALL
+    assert not hard["reached"] and [images for images, *_ in hard["curve"]] == [512, 768] and hard["plan"] == SMALL
 
 
 def test_summary_takes_medians_over_the_runs_that_reached():
@@ -74,30 +74,39 @@ def test_summary_takes_medians_over_the_runs_that_reached():
         curve = [[100, seconds / 2, 1.0], [200 + seed, seconds, 41.0]]
         return {"method": "literal", "target": 40, "seed": seed, "reached": reached, "best": 41.0, "curve": curve}
 
-    (line,) = time_to_accuracy.summary([one(0, True, 5.0), one(1, True, 9.0), one(2, False, 99.0)])
+    line, far, *others = time_to_accuracy.summary([one(0, True, 5.0), one(1, True, 9.0), one(2, False, 99.0)])
     assert line == {"method": "literal", "target": 40, "seconds_median": 7.0, "images_median": 200.5, "seeds": 3, "reached": 2}
-    (line,) = time_to_accuracy.summary([one(0, False, 5.0)])
-    assert line["seconds_median"] is None and line["reached"] == 0
+    assert far == {"method": "literal", "target": 80, "seconds_median": None, "images_median": None, "seeds": 0, "reached": 0}
+    assert len(others) == 2 * len(time_to_accuracy.METHODS) - 2
+    line, *_ = time_to_accuracy.summary([one(0, False, 5.0)])
+    assert line["seconds_median"] is None and (line["seeds"], line["reached"]) == (1, 0)
 
 
-def test_plans_are_the_last_lines(monkeypatch, tmp_path):
+def test_plans_are_the_shortest_that_reached(monkeypatch, tmp_path):
     for module in (time_to_accuracy, common):
         monkeypatch.setattr(module, "results_folder", lambda: tmp_path)
     with pytest.raises(InputError, match=r"plans\.csv is not there; run python -m benchmarks\.rates"):
         time_to_accuracy.plans()
-    asked = []
+    asked, ends = [], {20_000: 5.0, 45_000: 30.0, 70_000: 45.0, 100_000: 70.0, 500_000: 30.0, 750_000: 38.0, 1_100_000: 39.0}
 
     def kept(module, one, device, threads):
         asked.append(one)
-        return {"best": {20_000: 5.0, 150_000: 30.0, 340_000: 39.0}.get(one[3]["images"], 41.0), "reached": one[3]["images"] == 500_000}
+        return {"best": ends.get(one[3]["images"], 79.0 if one[3]["images"] < 400_000 else 39.5)}
 
     monkeypatch.setattr(plans, "kept", kept)
-    lines = plans.search("pooled-near", 40, {"rate": 0.006, "pool_classes": 16}, CPU, None)
-    assert [one[3]["images"] for one in asked] == [20_000, 100_000, 150_000, 225_000, 340_000, 500_000]  # one long stride, then short ones
-    common.publish("plans", [*lines, *plans.search("literal", 40, {"rate": 0.01}, CPU, None)], CPU)
+    near = plans.search("pooled-near", {"rate": 0.006, "pool_classes": 16}, CPU, None)
+    assert [one[3]["images"] for one in asked] == [20_000, 45_000, 70_000, 100_000, 150_000, 225_000, 340_000]  # one long stride, then short
+    assert {one[1] for one in asked} == {100}  # no run is cut short
+    literal = plans.search("literal", {"rate": 0.01}, CPU, None)
+    assert [line["images"] for line in literal] == [500_000, 750_000, 1_100_000, 1_500_000, 2_000_000]
+    pooled = plans.search("pooled/random", {"rate": 0.01}, CPU, None)
+    assert [line["images"] for line in pooled] == [150_000]  # 79 %: its only target is passed
+    common.publish("plans", [*near, *literal, *pooled], CPU)
     found = time_to_accuracy.plans()
-    assert found["pooled-near", 40] == {"rate": 0.006, "pool_classes": 16, "images": 500_000}
-    assert found["literal", 40] == {"rate": 0.01, "images": 500_000} and set(map(type, found["literal", 40].values())) == {float, int}
+    assert found["pooled-near", 40] == {"rate": 0.006, "pool_classes": 16, "images": 70_000}
+    assert found["pooled-near", 80]["images"] == 340_000  # not reached, but near: tried with the longest
+    assert found["literal", 40] == {"rate": 0.01, "images": 2_000_000} and set(map(type, found["literal", 40].values())) == {float, int}
+    assert ("literal", 80) not in found and found["pooled/random", 80] == found["pooled/random", 40]
 
 
 def test_plans_take_the_best_rate():
