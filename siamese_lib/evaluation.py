@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from siamese_lib.data.bank import ImageBank
+from siamese_lib.data.phd08 import FIELDS, FONTS
 from siamese_lib.errors import InputError
 from siamese_lib.model import to_float
 
@@ -36,13 +37,14 @@ class Evaluation:
     top5: int = 0
     recall: int = 0
     gallery: bool = False
-    fonts: dict[str, list[int]] = field(default_factory=dict)  # font -> [correct, total]
+    groups: dict[str, dict[str, list[int]]] = field(default_factory=dict)  # column of meta -> value -> [correct, total]
     confusions: Counter = field(default_factory=Counter)  # (true, predicted) -> images
 
     def summary(self) -> dict:
         """Plain numbers for a record, in percent.
 
-        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, accuracy by font, most frequent confusions.
+        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, accuracy by font and by each index of a PHD08
+        variant, the 50 classes read worst, the 50 most frequent confusions.
         """
         seen = self.total > 0
         images = int(self.total.sum())
@@ -59,9 +61,24 @@ class Evaluation:
             "accuracy_interval": [float(low), float(high)],
             "top5": 100 * self.top5 / images,
             "recall_at_1": 100 * self.recall / images if self.gallery else None,
-            "by_font": {font: {"accuracy": 100 * c / t, "images": t} for font, (c, t) in self.fonts.items()},
+            "by_font": self._shares("font") or self._shares("face"),
+            "by_variant": {index: self._shares(index) for index in FIELDS if index in self.groups},
+            "worst_classes": self._worst(50),
             "confusions": [[self.classes[t], self.classes[p], n] for (t, p), n in self.confusions.most_common(50)],
         }
+
+    def class_accuracy(self) -> np.ndarray:
+        """(C,) percent, NaN for a class without images."""
+        return 100 * self.correct / np.where(self.total > 0, self.total, np.nan)
+
+    def _worst(self, n: int) -> list[list]:
+        """[class, accuracy, images], worst first; of equals the first class comes first."""
+        accuracy = self.class_accuracy()
+        order = np.argsort(accuracy, kind="stable")[: min(n, int((self.total > 0).sum()))]  # NaN sorts last
+        return [[self.classes[c], float(accuracy[c]), int(self.total[c])] for c in order]
+
+    def _shares(self, column: str) -> dict[str, dict]:
+        return {value: {"accuracy": 100 * c / t, "images": t} for value, (c, t) in sorted(self.groups.get(column, {}).items(), key=_in_order)}
 
 
 def evaluate(
@@ -99,11 +116,11 @@ def evaluate(
         result.top5 += int((near == labels[:, None]).any(1).sum())
         if gallery is not None:
             result.recall += int((gallery[1][nearest(embeddings, gallery[0], 1)[:, 0]] == labels).sum())
-        np.add.at(result.total, bank.labels, 1)
-        np.add.at(result.correct, bank.labels, hit.cpu().numpy())
-        wrong = ~hit
-        result.confusions.update(zip(labels[wrong].tolist(), near[wrong, 0].tolist(), strict=True))
-        _count_fonts(result, bank, hit.cpu().numpy())
+        hit = hit.cpu().numpy()
+        result.total += np.bincount(bank.labels, minlength=len(classes))
+        result.correct += np.bincount(bank.labels[hit], minlength=len(classes))
+        result.confusions.update(zip(bank.labels[~hit].tolist(), near[:, 0].cpu().numpy()[~hit].tolist(), strict=True))
+        _count_groups(result, bank, hit)
     return result
 
 
@@ -112,11 +129,17 @@ def nearest(embeddings: Tensor, references: Tensor, k: int, block: int = 4096) -
     return torch.cat([torch.cdist(part, references).topk(k, largest=False).indices for part in embeddings.split(block)])
 
 
-def _count_fonts(result: Evaluation, bank: ImageBank, hit: np.ndarray) -> None:
-    column = next((c for c in ("font", "face") if bank.meta is not None and c in bank.meta), None)
-    if column is None:
-        return
-    for font, rows in bank.meta.groupby(column, observed=True).indices.items():
-        counts = result.fonts.setdefault(str(font), [0, 0])
-        counts[0] += int(hit[rows].sum())
-        counts[1] += len(rows)
+def _count_groups(result: Evaluation, bank: ImageBank, hit: np.ndarray) -> None:
+    for column in ("font", "face", *FIELDS) if bank.meta is not None else ():
+        if column in bank.meta:
+            values = bank.meta[column].to_numpy()
+            for value in np.unique(values):
+                of = values == value
+                counts = result.groups.setdefault(column, {}).setdefault(str(value), [0, 0])
+                counts[0] += int(hit[of].sum())
+                counts[1] += int(of.sum())
+
+
+def _in_order(item: tuple[str, list[int]]) -> tuple[int, str]:
+    """PHD08's fonts in the order of its files, others by name."""
+    return (FONTS.index(item[0]) if item[0] in FONTS else len(FONTS)), item[0]

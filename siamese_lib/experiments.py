@@ -225,7 +225,10 @@ def _train(config: RunConfig, seed: int, device: torch.device, data: TrainingDat
 
 
 def _figures_data(trainer: Trainer, statistics) -> dict[str, np.ndarray]:
-    """probabilities (U + 1, C): P_0 ... P_U times C, so 1 is uniform; centroids (C, D); spread (C,); clusters (C,) where there are any."""
+    """probabilities (U + 1, C): P_0 ... P_U times C, so 1 is uniform; centroids (C, D); spread (C,); clusters (C,) where there are any.
+
+    Each evaluation adds class_accuracy_<set> (C,), percent, NaN for a class without images.
+    """
     relative = torch.stack(trainer.probabilities) * trainer.num_classes
     arrays = {"probabilities": relative, "centroids": statistics.centroids, "spread": statistics.spread}
     arrays = {name: value.cpu().numpy().astype(np.float16) for name, value in arrays.items()}
@@ -249,8 +252,10 @@ def _evaluate_missing(
     try:
         stored = torch.load(folder / "model.pt", map_location=device, weights_only=True)
         model.load_state_dict(stored["model"])
+        with np.load(folder / "arrays.npz") as file:
+            arrays = dict(file)
     except Exception as error:  # torch raises many kinds for a file that is cut short or not a model
-        raise InputError(f"model {folder / 'model.pt'} cannot be read ({type(error).__name__}); delete its folder and run the row again") from error
+        raise InputError(f"the run in {folder} cannot be read ({type(error).__name__}); delete this folder and run the row again") from error
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         return loss.space(model(x))
@@ -262,9 +267,11 @@ def _evaluate_missing(
             record["not_run"][name] = facts["reason"]
             continue
         result = evaluate(forward, stored["centroids"], data.train.classes, _with_bar(banks, name, progress), gallery, config.chunk)
-        done[name] = result.summary() | facts | {"fonts": len(result.fonts)}
+        done[name] = result.summary() | facts | {"fonts": len(result.groups.get("font", {}))}
         if name == "phd08-sim":
             record["config"]["variants"] = config.variants
+        arrays[f"class_accuracy_{name}"] = result.class_accuracy().astype(np.float16)
+        save_arrays(folder / "arrays.npz", arrays)
         record["not_run"].pop(name, None)
     return True
 

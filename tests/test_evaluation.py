@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,6 +36,21 @@ def test_by_hand():
     assert result["confusions"] == [["d", "a", 1]]
     low, high = result["accuracy_interval"]
     assert 50 <= low <= 75 <= high <= 100
+
+
+def test_accuracy_by_variant_and_class():
+    """Every index has its own counts; values come in order, whichever bank is first."""
+    first = replace(bank([[0, 0], [255, 0]], [0, 1]), meta=pd.DataFrame({"font": ["H1", "S"], "fs": 2, "sl": [1, 0]}))
+    second = replace(bank([[0, 0], [0, 0], [0, 255]], [0, 1, 2]), meta=pd.DataFrame({"font": "S", "fs": [2, 0, 0], "sl": 1}))
+    result = evaluate(flat, CENTROIDS, list("abcdefg"), [first, second])
+    summary = result.summary()
+    assert list(summary["by_font"]) == ["S", "H1"] and summary["by_font"]["S"] == {"accuracy": 75.0, "images": 4}
+    assert summary["by_variant"] == {
+        "fs": {"0": {"accuracy": 50.0, "images": 2}, "2": {"accuracy": 100.0, "images": 3}},
+        "sl": {"0": {"accuracy": 100.0, "images": 1}, "1": {"accuracy": 75.0, "images": 4}},
+    }
+    assert summary["worst_classes"] == [["b", 50.0, 2], ["a", 100.0, 2], ["c", 100.0, 1]]
+    np.testing.assert_array_equal(result.class_accuracy(), [100, 50, 100, np.nan, np.nan, np.nan, np.nan])
 
 
 def test_streaming_in_banks_and_chunks_changes_nothing():

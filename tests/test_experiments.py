@@ -58,6 +58,9 @@ def test_arrays(finished):
     assert arrays["spread"].shape == (40,) and (arrays["spread"] > 0).all() and len(np.unique(arrays["clusters"])) < 40
     stored = torch.load(finished.folder / "model.pt", weights_only=True)
     np.testing.assert_allclose(arrays["centroids"].astype(np.float32), stored["centroids"].numpy(), rtol=1e-3)
+    test = finished.record["evaluations"]["phd08-sim"]
+    assert np.nanmean(arrays["class_accuracy_phd08-sim"].astype(float)) == pytest.approx(test["accuracy"], abs=0.1)  # nine images each
+    assert test["worst_classes"][0][1] == arrays["class_accuracy_phd08-sim"].min() and set(test["by_variant"]) == {"fs", "cp", "re", "th", "sl"}
     assert arrays["centroids"].dtype == np.float16 and (finished.folder / "arrays.npz").stat().st_size < 1_000_000
 
 
@@ -166,5 +169,5 @@ def test_a_lost_or_broken_model_is_named(finished, monkeypatch, tmp_path, conten
     if content:
         (folder / "model.pt").write_bytes(content)
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
-    with pytest.raises(InputError, match=rf"model .*{folder.name}/model\.pt cannot be read .*; delete its folder and run the row again"):
+    with pytest.raises(InputError, match=rf"the run in .*{folder.name} cannot be read .*; delete this folder and run the row again"):
         experiments.run(config(variants=9), 0, "cpu", ["phd08-sim"], progress=False)
