@@ -16,6 +16,7 @@ great many differs, where rounding decides about a threshold.
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.faces import FoundFace, find_faces
 from siamese_lib.data.framing import FRAMINGS, frame, tight
 from siamese_lib.data.glyphs import EM, masters
-from siamese_lib.data.phd08 import FIELDS, chosen_fonts, chosen_variants
+from siamese_lib.data.phd08 import FIELDS, chosen_fonts, chosen_variants, write_phd08
 from siamese_lib.errors import InputError
 
 POINTS = (12, 13, 14)  # by FS
@@ -45,6 +46,7 @@ STOPGAP_FONT = "G"  # letter of the one face of the PyPI stopgap
 _SLOPE = 0.75
 _LARGEST = 1.1  # em: no glyph may be higher or wider
 _NOISE = 1 << 20
+_FILES = 32  # class files written at once: 70,000 bitmaps
 _CHUNK = 512  # characters at once: on a CPU its arrays stay near the caches
 
 
@@ -94,6 +96,48 @@ def iter_simulated_phd08(
             labels = drawn[seen].astype(np.int64)
             meta = pd.DataFrame({"font": letter, **dict(zip(FIELDS, variant, strict=True))}, index=range(len(labels)))
             yield ImageBank(np.concatenate(framed)[seen], labels, classes, meta)
+
+
+def write_simulated_phd08(
+    folder: Path | str,
+    variants: int | Iterable[Sequence[int]] | None = 243,
+    fonts: str | Iterable[str] | None = None,
+    seed: int = 0,
+    characters: Sequence[str] | None = None,
+) -> list[Path]:
+    """Write the bitmaps of `iter_simulated_phd08`, before framing, as class files in the format of PHD08: 3 MB a class with all fonts and variants.
+
+    Args:
+        folder: the files 가.txt ... go here.
+        variants, fonts, seed: as there.
+        characters: KS X 1001 syllables; default all 2,350.
+
+    Returns:
+        The files, in the order of the characters. One that no face draws has no file.
+
+    Raises:
+        InputError: as there, or a folder that cannot be written.
+    """
+    classes = hangul_classes(2350) if characters is None else list(characters)
+    variants, written = chosen_variants(variants), []
+    drawn = {letter: masters(found, classes) for letter, found in simulated_faces(fonts).items()}
+    for start in range(0, len(classes), _FILES):
+        records: dict[str, list] = {character: [] for character in classes[start : start + _FILES]}
+        for letter, glyphs in drawn.items():
+            here = start + np.flatnonzero(glyphs.usable[start : start + _FILES])
+            if not len(here):
+                continue
+            names = [classes[label] for label in here]
+            sheet = _Sheet(letter, names, glyphs.images[here], glyphs.heights[here], glyphs.widths[here], seed, "cpu")
+            for variant in variants:
+                bitmaps, heights, widths = (each.numpy() for each in tight(sheet.scan(variant, slice(None))))
+                for name, bits, height, width in zip(names, bitmaps, heights, widths, strict=True):
+                    if height:
+                        records[name].append((letter, variant, bits[:height, :width]))
+        for name in [name for name, of in records.items() if of]:
+            written.append(Path(folder) / f"{name}.txt")
+            write_phd08(written[-1], records[name])
+    return written
 
 
 def simulated_faces(fonts: str | Iterable[str] | None = None) -> dict[str, FoundFace]:

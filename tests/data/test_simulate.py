@@ -7,7 +7,7 @@ from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.faces import font_file
 from siamese_lib.data.framing import tight
 from siamese_lib.data.phd08 import FONTS, load_phd08, variant_indices
-from siamese_lib.data.simulate import CLOCKWISE, DPI, EDGE_JITTER, EDGE_OFFSET, POINTS, edge_profile, iter_simulated_phd08
+from siamese_lib.data.simulate import CLOCKWISE, DPI, EDGE_JITTER, EDGE_OFFSET, POINTS, edge_profile, iter_simulated_phd08, write_simulated_phd08
 from siamese_lib.errors import InputError
 
 CENTRE = (1, 1, 1, 1, 1)
@@ -146,6 +146,20 @@ def test_characters_that_a_face_lacks_are_left_out(stopgap):
     assert bank.labels.tolist() == [0, 2] and bank.classes == ["가", "하", "나"]
 
 
+@pytest.mark.filterwarnings("ignore:.*of 2,187 records")
+def test_written_files_give_the_same_bits(stopgap, tmp_path, monkeypatch):
+    monkeypatch.setattr(simulate, "_FILES", 2)
+    variants = [CENTRE, (0, 2, 0, 2, 0), (2, 2, 2, 0, 2)]
+    paths = write_simulated_phd08(tmp_path / "phd08", variants, characters="가하나다")  # the face does not draw 하
+    assert [path.name for path in paths] == ["가.txt", "나.txt", "다.txt"] and paths[0].read_bytes().startswith(b"G_0_2_0_2_0\r\n")
+    files = load_phd08(tmp_path / "phd08")
+    classes = hangul_classes(2350)
+    for variant, bank in zip(sorted(variants), simulated("가하나다", variants), strict=True):
+        of = files.subset(np.flatnonzero((files.meta[["fs", "cp", "re", "th", "sl"]].to_numpy() == variant).all(axis=1)))
+        assert [classes[label] for label in of.labels] == [bank.classes[label] for label in bank.labels] == ["가", "나", "다"]
+        assert np.array_equal(of.images, bank.images) and set(of.meta.font) == {"G"}
+
+
 def test_square_framing(stopgap):
     (bank,) = simulated(framing="square")
     assert (bank.images.max(axis=2)[:, [1, 35]] > 100).all() and (bank.images.max(axis=1)[:, [1, 35]] > 100).all()
@@ -180,6 +194,14 @@ def test_nine_fonts(debian_faces):
     assert len({bank.sha256() for bank in banks}) == 9
     (single,) = iter_simulated_phd08(characters=dict.fromkeys(characters), variants=1, fonts=["H2"])
     assert single.sha256() == banks[-1].sha256()
+
+
+def test_a_class_file_is_whole(debian_faces, tmp_path):
+    """All 2,187 records, each with the header and in the place of the real files."""
+    (path,) = write_simulated_phd08(tmp_path, characters="각")
+    headers = [line for line in path.read_text().splitlines() if "_" in line]
+    assert headers == [f"{font}_{'_'.join(map(str, variant))}" for font in FONTS for variant in variant_indices(243)]
+    assert len(load_phd08(tmp_path)) == 2187  # no warning, so it is complete
 
 
 def test_simulated_look_like_real(debian_faces, phd08_folder):
