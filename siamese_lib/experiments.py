@@ -159,6 +159,7 @@ def run(config: RunConfig, seed: int = 0, device: str | None = None, sets: Itera
     variant_indices(config.variants)  # what cannot be evaluated is refused here, before hours of training
     if "phd08" in sets:
         data_folder()
+    keep_memory()
     chosen = choose_device(local_device(device))
     processes = Processes.start(chosen)
     check_writable(runs_folder())

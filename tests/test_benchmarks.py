@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import common, plans, scale, step, time_to_accuracy
+from benchmarks import common, evaluation, plans, scale, step, time_to_accuracy
 from siamese_lib.errors import InputError
 from siamese_lib.paths import results_folder
 
@@ -18,6 +18,7 @@ COLUMNS = {
     "time_to_accuracy": "method target seconds_median images_median seeds reached",
     "scale": "device batch classes images_per_s pass_seconds update_seconds draw_ms peak_mb",
     "plans": "method rate pool_classes images seed best",
+    "evaluation": "device images images_per_s bare_images_per_s ratio peak_mb",
     "memory": "device batch images_seen images_tested peak_mb",
 }
 
@@ -122,6 +123,13 @@ def test_plans_take_the_best_rate():
     ).assign(schedule="one-cycle")
     assert plans.settings("pooled-near", table) == {"rate": 0.01, "pool_classes": 32}
     assert plans.settings("pooled/random", table) == {"rate": 0.01} and plans.settings("pml/multi-similarity", table) == {"rate": 0.003}
+
+
+def test_evaluation_counts_every_image(debian_faces, monkeypatch):
+    monkeypatch.setattr(evaluation, "make_config", lambda *a, **k: make("pooled"))
+    monkeypatch.setattr(evaluation, "FONTS", ("G", "H2"))
+    line = evaluation.measure(3, CPU)
+    assert line["images"] == 2 * 3 * 24 and line["ratio"] == pytest.approx(line["images_per_s"] / line["bare_images_per_s"])
 
 
 def test_scale_on_few_classes():
