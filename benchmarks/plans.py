@@ -30,7 +30,7 @@ def settings(method: str, rates: pd.DataFrame) -> dict:
     batch = METHODS[method].get("batch", "pooled")
     of = rates[rates.loss == method] if method.startswith("pml/") else rates[(rates.loss == "metric") & (rates.batch == batch)]
     best = of[(of["images"] == of["images"].min()) & (of.schedule == "one-cycle")].sort_values("accuracy").iloc[-1]
-    pool = {"pool_classes": int(best.pool_images) // 8} if batch in ("pooled-hard", "pooled-near") else {}
+    pool = {} if batch == "literal" else {"pool_classes": int(best.pool_images) // 8}
     return {"rate": float(best.rate), **pool}
 
 
