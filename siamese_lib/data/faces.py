@@ -82,15 +82,15 @@ _SHA256 = {
     "BMYEONSUNG_ttf.ttf": "154d22ee908e6d5ac11acb3526a8dd5c6963a9379abe81330df0b1453080f63e",
     "LexiGulim.ttf": "93febf36328b52cadaae2f794b741222f2567f32b9979769c9eaafbe1344f2bf",
     "UnTaza.ttf": "b8765cb29d39c88c65224d2feb1b499e7dd07cde6c6af1db39212a5f4d441900",
-    "UnJamoDotum.ttf": "2354dd17f7647a00d055fc84efc222bbcc7a55a9dedfe59b2e157ebf98e152c6",
+    "UnJamoNovel.ttf": "36d053796d4f11dbd9efd6c6c58662296da925c1e18d62e97674b2180542816f",
     "gulim.ttf": "a81f5e720b75421e05e253238e7f57eb9396dd88380e6986550c1b0760a26e58",
     "UnBatang.ttf": "4f8e953b9044ad83745034a2b94fe876394f94e95a5f7ec8c63ac267767b1772",
     "UnJamoSora.ttf": "23e293cf05e0dbf10fe45608abec3a36ec24752ba210932cdd9599ad3ecb1686",
     "UnPilgia.ttf": "1fa5ebfc381efe37a570a035dc1d255b3fa5e4314f7341712164f4f951d1296e",
     "dotum.ttf": "7096d7f10be31da51ce0b0acf4a1caaeda670fe3f6fbbf25c2e78c2650fa4d99",
     "UnPilgi.ttf": "40c1b92cfe5d4397957fe03d164e21f4c8ff3148b00c125f050cce6f75f0d49a",
-    "UnPenheulim.ttf": "ef96f689c51c243842f477c271d8be21a64c3a0c6d46df2ec19aaa1bad23d603",
-    "hline.ttf": "efcf97b73d9a77227cc45ce8818500541dde863ce1293a956824b81e6d4d8263",
+    "UnGungseo.ttf": "0150da785bffa5bd439f2991b2d5fa3ef66c1b70c9fdf431e214616bd270fa3b",
+    "NotoSansCJK-Bold.ttc": "faa5f3656a78b2e2d450d27fe8382c778bc2b6bb5ea29c986664a6a435056ceb",
     "NanumGothicLight.ttf": "da39544c39be58124a4fcb296eafc2bf73530b3dbd1b19aa802c5c3fd227e31c",
     "NanumGothicBold.ttf": "454eb3f503f377782a99eb84fc4bb7dde22a0f075d41b47427737f2985053bc9",
     "NotoSerifKR-Regular.otf": "5ea012e15cb7eacc1f680aee1703f3b164791b1443ea3e52b65080cca5d179cf",
@@ -99,8 +99,8 @@ _SHA256 = {
 }
 
 
-def _face(key: str, family: str, file: str, package: str, look: str, letter: str = "") -> Face:
-    return Face(key, family, file, package, _SHA256[file], look, letter=letter)
+def _face(key: str, family: str, file: str, package: str, look: str, letter: str = "", index: int = 0) -> Face:
+    return Face(key, family, file, package, _SHA256[file], look, index, letter)
 
 
 TRAIN_FACES = [
@@ -118,15 +118,15 @@ VALIDATION_FACES = [
     _face("UnTaza", "UnTaza", "UnTaza.ttf", "fonts-unfonts-extra", "typewriter, de-boxed"),
 ]
 _TEST = [
-    _face("UnJamoDotum", "UnJamo", "UnJamoDotum.ttf", "fonts-unfonts-extra", "geometric sans, de-boxed", letter="S"),
+    _face("UnJamoNovel", "UnJamo", "UnJamoNovel.ttf", "fonts-unfonts-extra", "geometric sans, de-boxed", letter="S"),
     _face("BaekmukGulim", "BaekmukGulim", "gulim.ttf", "fonts-baekmuk", "rounded sans, boxed", letter="G"),
     _face("UnBatang", "UnBatang", "UnBatang.ttf", "fonts-unfonts-core", "serif, boxed", letter="M"),
     _face("UnJamoSora", "UnJamo", "UnJamoSora.ttf", "fonts-unfonts-extra", "bold sans, de-boxed", letter="N"),
     _face("UnPilgia", "UnPilgi", "UnPilgia.ttf", "fonts-unfonts-extra", "pen hand", letter="B"),
     _face("BaekmukDotum", "BaekmukDotum", "dotum.ttf", "fonts-baekmuk", "thin sans, boxed", letter="D"),
     _face("UnPilgi", "UnPilgi", "UnPilgi.ttf", "fonts-unfonts-core", "postcard hand", letter="Y"),
-    _face("UnPenheulim", "UnPen", "UnPenheulim.ttf", "fonts-unfonts-extra", "semi-cursive brush", letter="H1"),
-    _face("BaekmukHeadline", "BaekmukHeadline", "hline.ttf", "fonts-baekmuk", "extra bold headline", letter="H2"),
+    _face("UnGungseo", "UnGungseo", "UnGungseo.ttf", "fonts-unfonts-core", "semi-cursive brush", letter="H1"),
+    _face("NotoSansCJKBold", "NotoSans", "NotoSansCJK-Bold.ttc", "fonts-noto-cjk", "extra bold headline", letter="H2", index=1),
 ]
 TEST_FACES = {face.letter: face for face in _TEST}
 FALLBACK_FACES = {

@@ -102,6 +102,5 @@ def test_part_of_a_cached_alphabet_without_the_file(tiny_font, cache, monkeypatc
 def test_known_gaps_of_real_faces(debian_faces, cache):
     found = {face.face.key: face for split in ("train", "test") for face in find_faces(split)}
     assert masters(found["BaekmukDotum"], list("가쏀")).problems == {"쏀": BLANK}  # U+C3C0 is one of the 2,350
-    assert masters(found["BaekmukHeadline"], list("가뷁")).problems == {"뷁": BLANK}
     assert masters(found["BMJua"], list("가왰")).problems == {"왰": BLANK}
     assert masters(found["NanumGothic"], hangul_classes(2350)[::50]).problems == {}

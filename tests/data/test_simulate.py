@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -6,7 +7,7 @@ from siamese_lib.data import simulate
 from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.faces import font_file
 from siamese_lib.data.framing import tight
-from siamese_lib.data.phd08 import FONTS, load_phd08, variant_indices
+from siamese_lib.data.phd08 import FONTS, class_files, load_phd08, parse_file, variant_indices
 from siamese_lib.data.simulate import CLOCKWISE, DPI, EDGE_JITTER, EDGE_OFFSET, POINTS, edge_profile, iter_simulated_phd08, write_simulated_phd08
 from siamese_lib.errors import InputError
 
@@ -32,9 +33,9 @@ def simulated(characters="가나다라마", variants=(CENTRE,), **how):
     return list(iter_simulated_phd08(characters=characters, variants=variants, **how))
 
 
-def sheet_of(face, characters="가나다라마", seed=0):
+def sheet_of(face, characters="가나다라마", seed=0, letter="G"):
     glyphs = simulate.masters(face, characters)
-    return simulate._Sheet("G", list(characters), glyphs.images, glyphs.heights, glyphs.widths, seed, "cpu")
+    return simulate._Sheet(letter, list(characters), glyphs.images, glyphs.heights, glyphs.widths, seed, "cpu")
 
 
 def bitmaps(sheet, variant):
@@ -204,12 +205,38 @@ def test_a_class_file_is_whole(debian_faces, tmp_path):
     assert len(load_phd08(tmp_path)) == 2187  # no warning, so it is complete
 
 
-def test_simulated_look_like_real(debian_faces, phd08_folder):
-    """Roughly: ink of the framed images by photocopy and threshold, relative to no copy and the middle threshold, within 8 %."""
-    variants = [(1, cp, 1, th, 1) for cp in range(3) for th in range(3)]
-    real = load_phd08(phd08_folder, variants=variants)
-    simulated_ink, real_ink = np.zeros((3, 3)), np.zeros((3, 3))
-    for inks, banks in ((real_ink, [real.subset(real.labels < 2)]), (simulated_ink, simulated("가각", variants))):
-        for bank in banks:
-            np.add.at(inks, (bank.meta.cp.to_numpy(), bank.meta.th.to_numpy()), bank.images.mean(axis=(1, 2)))
-    assert np.abs(simulated_ink / simulated_ink[0, 1] / (real_ink / real_ink[0, 1]) - 1).max() < 0.08
+SIZES = {"fs": [1, 1.082, 1.176], "re": [1, 1.2015, 1.4058]}  # height and width, mean over the three real classes, upright
+INK = np.array([[1.075, 1, 0.933], [1.001, 0.927, 0.855], [0.957, 0.882, 0.811]])  # pixels, [CP][TH]
+
+
+def ratios(table) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The same figures of a table with columns fs, cp, re, th, height, width, ink."""
+    sizes = {index: table.groupby(index)[["height", "width"]].mean().mean(axis=1).to_numpy() for index in SIZES}
+    ink = table.groupby(["cp", "th"]).ink.mean().unstack().to_numpy()
+    return {index: each / each[0] for index, each in sizes.items()}, ink / ink[0, 1]
+
+
+def test_sizes_and_ink_are_those_measured(debian_faces):
+    """가, 각 and 나 as the real classes, nine faces, seed 0: within 3 %."""
+    rows = []
+    for letter, face in simulate.simulated_faces().items():
+        sheet = sheet_of(face, "가각나", letter=letter)
+        for variant in [variant for variant in variant_indices(243) if variant[4] == 1]:
+            images, heights, widths = tight(bitmaps(sheet, variant))
+            rows += [(*variant, *each) for each in zip(heights.tolist(), widths.tolist(), (images > 0).sum((1, 2)).tolist(), strict=True)]
+    sizes, ink = ratios(pd.DataFrame(rows, columns=["fs", "cp", "re", "th", "sl", "height", "width", "ink"]))
+    for index, measured in SIZES.items():
+        np.testing.assert_allclose(sizes[index], measured, rtol=0.03)
+    np.testing.assert_allclose(ink, INK, rtol=0.03)
+
+
+def test_what_was_measured_is_there(phd08_folder):
+    """The constants above are those of the real classes: sizes within 0.5 %, ink within 1.5 %."""
+    tables = []
+    for path in class_files(phd08_folder).values():
+        for bits, heights, widths, columns in parse_file(path, variants=[variant for variant in variant_indices(243) if variant[4] == 1]):
+            tables.append(pd.DataFrame(columns | {"height": heights, "width": widths, "ink": bits.sum((1, 2))}))
+    sizes, ink = ratios(pd.concat(tables))
+    for index, measured in SIZES.items():
+        np.testing.assert_allclose(sizes[index], measured, rtol=0.005)
+    np.testing.assert_allclose(ink, INK, rtol=0.015)
