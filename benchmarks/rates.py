@@ -21,7 +21,7 @@ from siamese_lib.training import choose_device
 
 IMAGES = 120_000
 RATES = [*[("literal", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2)], *[("pooled", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2, 4e-2)]]
-HARD = list(itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2), (16, 32)))
+HARD = list(itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2), (16, 32))) + [("pooled-hard", 2e-2, 32)]
 PML_BEST = list(itertools.product(("multi-similarity", "circle"), [(2e-2, 32), (3e-3, 16), (1e-2, 16)]))  # what led at 256 images
 OTHER = list(itertools.product(("contrastive", "triplet"), BATCHES, (1e-3, 3e-3, 1e-2)))
 GRID = [  # method of time_to_accuracy.trainer_of, its settings
