@@ -23,12 +23,15 @@ IMAGES = 120_000
 RATES = [*[("literal", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2)], *[("pooled", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2, 4e-2)]]
 HARD = list(itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2), (16, 32))) + [("pooled-hard", 2e-2, 32)]
 PML_BEST = list(itertools.product(("multi-similarity", "circle"), [(2e-2, 32), (3e-3, 16), (1e-2, 16)]))  # what led at 256 images
+SMALL = list(itertools.product((3e-3, 6e-3), (8,)))  # and what led at 128
 OTHER = list(itertools.product(("contrastive", "triplet"), BATCHES, (1e-3, 3e-3, 1e-2)))
 GRID = [  # method of time_to_accuracy.trainer_of, its settings
     *[("ours", {"row": "random", "batch": batch, "rate": rate}) for batch, rate in RATES],
     *[("ours", {"row": "random", "batch": batch, "rate": rate, "pool_classes": half}) for batch, rate, half in HARD],
     *[(f"pml/{name}", {"rate": rate}) for name in SETUPS for rate in (3e-3, 1e-2)],
     *[(f"pml/{name}", {"rate": rate, "pool_classes": half}) for name, (rate, half) in PML_BEST],
+    *[("ours", {"row": "random", "batch": "pooled-near", "rate": rate, "pool_classes": half}) for rate, half in SMALL],
+    *[("pml/circle", {"rate": rate, "pool_classes": half}) for rate, half in SMALL],
     *[("ours", {"row": "random", "batch": b, "rate": 3e-3, "schedule": "constant"}) for b in ("pooled", "pooled-near")],
     *[("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate}) for loss, batch, rate in OTHER],
 ]
