@@ -34,7 +34,7 @@ METHODS = {
     f"pooled/{BOTH}": {"row": BOTH},
     "pooled-hard": {"batch": "pooled-hard"},
     "pooled-near": {"batch": "pooled-near"},
-    "pml/multi-similarity": {},
+    "pml/circle": {},
 }
 
 
