@@ -117,14 +117,14 @@ def test_plans_take_the_best_rate():
             ("metric", "pooled-near", 256, 0.01, 120_000, 85.0),
             ("metric", "pooled", 256, 0.01, 120_000, 38.0),
             ("metric", "pooled", 256, 0.003, 600_000, 55.0),  # another budget
-            ("pml/multi-similarity", "pool", 128, 0.003, 120_000, 40.0),
+            ("pml/circle", "pool", 128, 0.003, 120_000, 40.0),
             ("metric", "literal", 768, 0.02, 120_000, 20.0),
         ],
         columns=["loss", "batch", "pool_images", "rate", "images", "accuracy"],
     ).assign(schedule="one-cycle")
     assert plans.settings("pooled-near", table) == {"rate": 0.01, "pool_classes": 32}
     assert plans.settings("pooled/random", table) == {"rate": 0.01, "pool_classes": 32}
-    assert plans.settings("pml/multi-similarity", table) == {"rate": 0.003, "pool_classes": 16} and plans.settings("literal", table) == {"rate": 0.02}
+    assert plans.settings("pml/circle", table) == {"rate": 0.003, "pool_classes": 16} and plans.settings("literal", table) == {"rate": 0.02}
 
 
 def test_evaluation_counts_every_image(debian_faces, monkeypatch):
