@@ -42,6 +42,9 @@ EDGE_OFFSET = (
 )
 EDGE_JITTER = ((0.095, 0.135, 0.175), (0.100, 0.190, 0.235), (0.125, 0.225, 0.290))
 ROUGHER = (1.05, 1.15, 1.2)  # by CP: how much more jitter makes straight edges as rough as those of real glyphs (compare.roughness)
+# Measured on the same classes, upright: height and width by FS and RE, ink in pixels [CP][TH].
+SIZE = {"fs": (1, 1.082, 1.176), "re": (1, 1.2015, 1.4058)}
+INK = ((1.075, 1, 0.933), (1.001, 0.927, 0.855), (0.957, 0.882, 0.811))
 STOPGAP_FONT = "G"  # letter of the one face of the PyPI stopgap
 
 _SLOPE = 0.75
@@ -86,7 +89,7 @@ def iter_simulated_phd08(
     for letter, found in simulated_faces(fonts).items():
         glyphs = masters(found, classes)
         drawn = np.flatnonzero(glyphs.usable)
-        sheet = _Sheet(letter, [classes[label] for label in drawn], glyphs.images[drawn], glyphs.heights[drawn], glyphs.widths[drawn], seed, device)
+        sheet = Sheet(letter, [classes[label] for label in drawn], glyphs.images[drawn], glyphs.heights[drawn], glyphs.widths[drawn], seed, device)
         for variant in variants:
             framed, seen = [], []
             for start in range(0, len(drawn), _CHUNK):
@@ -129,7 +132,7 @@ def write_simulated_phd08(
             if not len(here):
                 continue
             names = [classes[label] for label in here]
-            sheet = _Sheet(letter, names, glyphs.images[here], glyphs.heights[here], glyphs.widths[here], seed, "cpu")
+            sheet = Sheet(letter, names, glyphs.images[here], glyphs.heights[here], glyphs.widths[here], seed, "cpu")
             for variant in variants:
                 bitmaps, heights, widths = (each.numpy() for each in tight(sheet.scan(variant, slice(None))))
                 for name, bits, height, width in zip(names, bitmaps, heights, widths, strict=True):
@@ -165,7 +168,7 @@ def edge_profile(place: float) -> float:
     return 1 - tail if place > 0 else tail
 
 
-class _Sheet:
+class Sheet:
     """All glyphs of one face on a device, ready to be scanned.
 
     Args:
