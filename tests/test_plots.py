@@ -331,3 +331,31 @@ def test_write_figures_says_that_the_folder_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         plots.write_figures(tmp_path / "file" / "figures", [], {})
+
+
+def test_calibration_figure_shows_roughness_of_both():
+    import pandas as pd
+
+    from siamese_lib.data.compare import LENGTH, Measures
+
+    def measures(sd: float) -> Measures:
+        rng = np.random.default_rng(0)
+        lines = [(fs, cp, re, th, 30 + fs + re, 30 + fs + re, 300 - 10 * cp - 5 * th) for fs, cp, re, th in np.ndindex(3, 3, 3, 3)]
+        table = pd.DataFrame(lines, columns=["fs", "cp", "re", "th", "height", "width", "ink"])
+        return Measures(table, rng.normal(0, sd, (810, LENGTH)), np.arange(810) % 81)
+
+    left, middle, right = plots.calibration_figure(measures(0.2), measures(0.4)).axes
+    assert [line.get_ydata()[0] for line in left.lines] == [1, 1, 1, 1] and len(middle.lines) == 6
+    simulated, real = (np.array(line.get_ydata()) for line in right.lines)
+    np.testing.assert_allclose(real, 2 * simulated)
+    assert len(plots.calibration_figure(measures(0.2)).axes[2].lines) == 1
+
+
+def test_fonts_against_and_variants():
+    simulated = {font: {"accuracy": value, "images": 9} for font, value in (("S", 10.0), ("H1", 30.0), ("D", 20.0))}
+    real = {font: {"accuracy": value, "images": 9} for font, value in (("H1", 60.0), ("S", 40.0))}
+    ax = plots.fonts_against(simulated, real).axes[0]
+    assert list(ax.lines[1].get_xdata()) == [10, 30] and list(ax.lines[1].get_ydata()) == [40, 60] and [t.get_text() for t in ax.texts] == ["S", "H1"]
+    by_variant = {"cp": {str(k): {"accuracy": 50.0 - k, "images": 9} for k in range(3)}, "sl": {"1": {"accuracy": 9.0, "images": 3}}}
+    axes = plots.variants_figure(by_variant).axes
+    assert [list(ax.lines[0].get_ydata()) for ax in axes] == [[], [50, 49, 48], [], [], [9]] and list(axes[4].lines[0].get_xdata()) == [1]

@@ -3,6 +3,7 @@
 A record is what `experiments.run` writes; its arrays are those of the .npz beside it. Every figure function returns a matplotlib Figure.
 """
 
+from siamese_lib.plots.calibration import calibration_figure, fonts_against, variants_figure
 from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves, probability_evolution
 from siamese_lib.plots.drawings import (
     cluster_example,
@@ -21,6 +22,7 @@ from siamese_lib.plots.style import label, new_figure, use_style
 __all__ = [
     "accuracy_by_font",
     "accuracy_curves",
+    "calibration_figure",
     "cluster_example",
     "cluster_sheet",
     "confusion_sheet",
@@ -28,6 +30,7 @@ __all__ = [
     "example_points",
     "figure_hashes",
     "figures",
+    "fonts_against",
     "glyph_grid",
     "glyph_map",
     "hangul_layout",
@@ -44,5 +47,6 @@ __all__ = [
     "time_to_accuracy_figure",
     "triplet_figure",
     "use_style",
+    "variants_figure",
     "write_figures",
 ]
