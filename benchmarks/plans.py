@@ -13,11 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 
 from benchmarks.common import kept, publish
-from benchmarks.time_to_accuracy import METHODS, TARGETS, TUNING_SEED
+from benchmarks.time_to_accuracy import LENGTHS, METHODS, TARGETS, TUNING_SEED
 from siamese_lib.paths import results_folder
 from siamese_lib.training import choose_device
 
-LENGTHS = (20_000, 30_000, 45_000, 70_000, 100_000, 150_000, 225_000, 340_000, 500_000, 750_000, 1_100_000, 1_500_000, 2_000_000)  # images
 SCOPE = {  # kind of method -> shortest and longest schedule that is tried, last target it is tried for
     "literal": (340_000, 2_000_000, 40),  # rates.csv: at 120,000 images half of 40 % ...
     "pooled": (150_000, 340_000, 40),  # ... and 40 %
