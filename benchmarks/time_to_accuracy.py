@@ -42,8 +42,8 @@ METHODS = {
 def plans() -> dict[tuple[str, int], dict]:
     """(method, target) -> rate, pool and images: the shortest schedule in results/benchmarks/plans.csv that reached the target.
 
-    Where it did so by less than two points, the next longer one, so that chance seldom decides. Where none reached it, the longest, if it came to nine
-    tenths of the target; below that the pair is left out.
+    Where it did so by less than two points, the next longer one, so that chance seldom decides. Where none reached it, the longest, if it came
+    to nine tenths of the target; below that the pair is left out.
     """
     path = results_folder() / "benchmarks" / "plans.csv"
     if not path.is_file():
