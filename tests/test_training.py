@@ -33,7 +33,9 @@ def data() -> TrainingData:
 
 
 def config(row: str = "random", batch: str = "pooled", **changes):
-    values = dict(num_classes=12, images=384, updates=4, pool_classes=4, triplets=16, chunk=48, eta=6, compiled=False, statistics_samples=3)
+    values = dict(
+        num_classes=12, images=384, updates=4, pool_classes=4, triplets=16, chunk=48, eta=6, compiled=False, statistics_samples=3, rate=1e-2
+    )
     return make_config("table3", row, "smoke", batch, **{**values, **changes})
 
 
