@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from siamese_lib.plots.style import INK, MUTED, PALE, PALETTE, empty_figure, new_figure
@@ -69,19 +70,25 @@ def scale_figure(table: pd.DataFrame) -> Figure:
 
 
 def rates_figure(table: pd.DataFrame) -> Figure:
-    """Accuracy over the rate, a panel a loss, a line a batch (and pool size); columns of rates.csv."""
-    families = {"metric loss": "metric", "contrastive loss": "contrastive", "triplet loss": "triplet", "pytorch-metric-learning": "pml"}
+    """Accuracy over the rate, a panel a loss, a colour a batch, a dash a pool size; columns of rates.csv."""
+    families = {"metric": "metric loss", "contrastive": "contrastive loss", "triplet": "triplet loss", "pml": "pytorch-metric-learning"}
     table = table[(table.images == table.images.min()) & (table.schedule == "one-cycle")]
-    figure = new_figure(11, 3.6, "Accuracy over the learning rate", "validation faces, one seed that no table uses; 120,000 images, one-cycle")
-    for ax, (title, start) in zip(figure.subplots(1, 4, sharey=True), families.items(), strict=True):
-        part = table[table.loss.str.startswith(start)]
-        names = part.loss.str.removeprefix("pml/") if start == "pml" else part.batch + part.pool_images.map(lambda n: f" ({n})" if n else "")
-        for colour, (name, line) in zip(PALETTE, part.groupby(names, sort=False), strict=False):
-            ax.plot(line.rate, line.accuracy, "o-", color=colour, label=name, markersize=4)
-        ax.set(xscale="log", title=title, xlabel="Adam's rate", ylim=(0, 100))
-        rates = sorted(set(table.rate))
+    table = table.assign(family=table.loss.str.partition("/")[0], name=table.batch.where(~table.loss.str.startswith("pml/"), table.loss.str[4:]))
+    shown = [family for family in families if (table.family == family).any()]
+    note = (
+        "validation faces, one seed that no table uses; 120,000 images, one-cycle; solid: 256 images a pool (literal: 768), dashed: 128, dotted: 64"
+    )
+    figure = new_figure(3.2 * len(shown) + 1.5, 4, "Accuracy over the learning rate", note)
+    for ax, family in zip(figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
+        part = table[table.family == family]
+        colours = dict(zip(dict.fromkeys(part.name), PALETTE, strict=False))
+        for (name, images), line in part.sort_values("rate").groupby(["name", "pool_images"], sort=False):
+            ax.plot(line.rate, line.accuracy, {128: "--", 64: ":"}.get(images, "-"), marker="o", color=colours[name], markersize=4)
+        rates = sorted(set(part.rate))
+        ax.set(xscale="log", title=families[family], xlabel="Adam's rate", ylim=(0, 100))
         ax.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45)
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.legend(fontsize="x-small", loc="upper left", handlelength=1.2)
+        handles = [Line2D([], [], color=colour, marker="o", markersize=4, label=name) for name, colour in colours.items()]
+        ax.legend(handles=handles, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
     figure.axes[0].set_ylabel("accuracy (%)")
     return figure
