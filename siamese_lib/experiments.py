@@ -18,7 +18,7 @@ from siamese_lib.data.alphabets import class_list
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.hangul import font_manifest, load_hangul
 from siamese_lib.data.phd08 import iter_phd08, variant_indices
-from siamese_lib.data.simulate import iter_simulated_phd08
+from siamese_lib.data.simulate import SIMULATOR_VERSION, iter_simulated_phd08
 from siamese_lib.errors import InputError
 from siamese_lib.evaluation import embed, evaluate
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
@@ -246,7 +246,9 @@ def _evaluate_missing(
     record: dict, config: RunConfig, folder: Path, device: torch.device, data: TrainingData, sets: Iterable[str], progress: bool
 ) -> bool:
     done = record["evaluations"]
-    todo = [name for name in sets if name not in done or (name == "phd08-sim" and done[name]["variants"] != config.variants)]
+    simulated = {"variants": config.variants, "simulator": SIMULATOR_VERSION}
+    outdated = "phd08-sim" in done and any(done["phd08-sim"].get(key) != value for key, value in simulated.items())
+    todo = [name for name in sets if name not in done or (name == "phd08-sim" and outdated)]
     if not todo:
         return False
     model, loss = EmbeddingNet().to(device), make_loss(config)
@@ -281,7 +283,7 @@ def test_banks(name: str, config: RunConfig, device: torch.device) -> tuple[Iter
     """A test set as a stream of banks, with facts for the record; None and the reason where its data is not there."""
     classes = class_list(config.num_classes)
     if name == "phd08-sim":
-        facts = {"variants": config.variants, "manifest": font_manifest("test", characters=classes)}
+        facts = {"variants": config.variants, "simulator": SIMULATOR_VERSION, "manifest": font_manifest("test", characters=classes)}
         return iter_simulated_phd08(variants=config.variants, framing=config.framing, device=str(device), characters=classes), facts
     if config.num_classes != 2350:
         return None, {"reason": f"PHD08 has 2,350 classes, the network {config.num_classes}"}

@@ -77,7 +77,7 @@ def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
 
 def _fingerprint(record: dict, evaluation: dict) -> str:
     """What all records of a line must share: everything but the seed."""
-    test = [evaluation["images"], evaluation["classes"], evaluation.get("manifest"), evaluation.get("variants")]
+    test = [evaluation["images"], evaluation["classes"], evaluation.get("manifest"), evaluation.get("variants"), evaluation.get("simulator")]
     return json.dumps([record["config"], record["manifest"], record["method_version"], record["device"]["type"], test], sort_keys=True)
 
 

@@ -30,6 +30,7 @@ from siamese_lib.data.glyphs import EM, masters
 from siamese_lib.data.phd08 import FIELDS, chosen_fonts, chosen_variants, write_phd08
 from siamese_lib.errors import InputError
 
+SIMULATOR_VERSION = 2  # raise it whenever a bitmap may change: tests of finished runs are then made anew
 POINTS = (12, 13, 14)  # by FS
 DPI = (200, 240, 280)  # by RE
 CLOCKWISE = (3.15, 0.0, -3.18)  # degrees as displayed, by SL
@@ -41,7 +42,7 @@ EDGE_OFFSET = (
     ((0.12, 0.00, -0.12), (-0.03, -0.16, -0.28), (-0.11, -0.24, -0.37)),
 )
 EDGE_JITTER = ((0.095, 0.135, 0.175), (0.100, 0.190, 0.235), (0.125, 0.225, 0.290))
-ROUGHER = (1.05, 1.15, 1.2)  # by CP: how much more jitter makes straight edges as rough as those of real glyphs (compare.roughness)
+ROUGHER = (1.0, 1.1, 1.1)  # by CP: how much more jitter makes straight edges as rough as those of real glyphs (compare.roughness)
 # Measured on the same classes, upright: height and width by FS and RE, ink in pixels [CP][TH].
 SIZE = {"fs": (1, 1.082, 1.176), "re": (1, 1.2015, 1.4058)}
 INK = ((1.075, 1, 0.933), (1.001, 0.927, 0.855), (0.957, 0.882, 0.811))

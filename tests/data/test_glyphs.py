@@ -5,7 +5,7 @@ import pytest
 
 from siamese_lib.data import glyphs
 from siamese_lib.data.alphabets import hangul_classes
-from siamese_lib.data.faces import FoundFace, find_faces, font_file
+from siamese_lib.data.faces import FoundFace, find_faces, font_file, font_folders
 from siamese_lib.data.glyphs import BLANK, EM, IDENTICAL, NOTDEF, UNMAPPED, masters
 from siamese_lib.errors import InputError
 
@@ -102,5 +102,7 @@ def test_part_of_a_cached_alphabet_without_the_file(tiny_font, cache, monkeypatc
 def test_known_gaps_of_real_faces(debian_faces, cache):
     found = {face.face.key: face for split in ("train", "test") for face in find_faces(split)}
     assert masters(found["BaekmukDotum"], list("가쏀")).problems == {"쏀": BLANK}  # U+C3C0 is one of the 2,350
+    headline = next(path for folder in font_folders() for path in folder.rglob("hline.ttf"))
+    assert masters(font_file(headline), list("가뷁")).problems == {"뷁": BLANK}
     assert masters(found["BMJua"], list("가왰")).problems == {"왰": BLANK}
     assert masters(found["NanumGothic"], hangul_classes(2350)[::50]).problems == {}
