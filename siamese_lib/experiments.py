@@ -28,7 +28,7 @@ from siamese_lib.paths import data_folder, runs_folder
 from siamese_lib.pools import PooledHard, PooledNear, PooledPairs, PooledTriplets
 from siamese_lib.processes import Processes, local_device
 from siamese_lib.records import check_writable, environment, load_record, save_arrays
-from siamese_lib.speed import deterministic, keep_memory
+from siamese_lib.speed import compiled, deterministic, keep_memory
 from siamese_lib.storage import atomic_write, write_json
 from siamese_lib.training import Plan, Trainer, choose_device, seeded_generator
 
@@ -260,8 +260,11 @@ def _evaluate_missing(
     except Exception as error:  # torch raises many kinds for a file that is cut short or not a model
         raise InputError(f"the run in {folder} cannot be read ({type(error).__name__}); delete this folder and run the row again") from error
 
+    blank = torch.zeros(config.chunk, *data.train.images.shape[1:], dtype=torch.uint8, device=device)
+    network = compiled(model, lambda network: embed(network, blank, config.chunk)) if config.compiled else model
+
     def forward(x: torch.Tensor) -> torch.Tensor:
-        return loss.space(model(x))
+        return loss.space(network(x))
 
     gallery = _gallery(forward, data, device, config)
     for name in todo:

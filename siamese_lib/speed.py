@@ -3,8 +3,11 @@
 import ctypes
 import functools
 import sys
+import warnings
+from collections.abc import Callable
 
 import torch
+from torch import nn
 
 # glibc's names: malloc.h
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -27,3 +30,14 @@ def deterministic(device: torch.device) -> None:
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     # By default this mode also fills every new tensor, a pass over memory for nothing: no tensor here is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def compiled(model: nn.Module, try_it: Callable[[nn.Module], object]) -> nn.Module:
+    """torch.compile; `try_it` calls it with every shape to come, so that it is compiled now. The plain model, with a warning, where that fails."""
+    network = torch.compile(model, dynamic=False)
+    try:
+        try_it(network)
+    except Exception as error:  # whatever the compiler or the C++ tool chain raises: the plain network gives the same numbers
+        warnings.warn(f"torch.compile failed ({type(error).__name__}); going on without it, about half as fast", stacklevel=3)
+        return model
+    return network

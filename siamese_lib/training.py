@@ -15,6 +15,7 @@ from siamese_lib.errors import InputError
 from siamese_lib.evaluation import embed
 from siamese_lib.model import to_float
 from siamese_lib.processes import Processes
+from siamese_lib.speed import compiled as compiled_network
 from siamese_lib.statistics import ClassStatistics, class_statistics
 from siamese_lib.storage import atomic_write
 
@@ -119,26 +120,26 @@ class Trainer:
         self.seconds, self._collapsed = 0.0, False
         self.history: list[dict] = []
         self.probabilities: list[Tensor] = [batch.positives.probabilities.cpu()]  # P_0, P_1, ...: (C,) each
-        self.compiled, began = compiled, time.perf_counter()
+        began = time.perf_counter()
         self.network = self._compile() if compiled else model
+        self.compiled = self.network is not model
         self.compile_seconds = time.perf_counter() - began  # `seconds` does not hold them
         if checkpoint is not None and checkpoint.exists():
             self._resume()
 
     def _compile(self) -> nn.Module:
         """The compiled network, its forward and backward pass already compiled for the shapes of a run; the plain one where that fails."""
-        network = torch.compile(self.model, dynamic=False)
         state = self.generator.get_state()
         sizes = {len(self.processes.share(part.images)) for part in self.batch.draw(self.generator)}
         self.generator.set_state(state)
-        try:
+
+        def try_it(network: nn.Module) -> None:
             embed(network, self.images[: self.plan.chunk], self.plan.chunk)
             for size in sizes:
                 blank = torch.zeros(size, *self.images.shape[1:], dtype=torch.uint8, device=self.images.device)
                 network(to_float(blank)).sum().backward()
-        except Exception as error:  # whatever the compiler or the C++ tool chain raises: the plain network gives the same numbers
-            warnings.warn(f"torch.compile failed ({type(error).__name__}); going on without it, about half as fast", stacklevel=3)
-            self.compiled, network = False, self.model
+
+        network = compiled_network(self.model, try_it)
         self.model.zero_grad(set_to_none=True)
         return network
 
