@@ -19,9 +19,10 @@ from siamese_lib.config import make_config
 from siamese_lib.data.phd08 import FONTS
 from siamese_lib.data.simulate import iter_simulated_phd08
 from siamese_lib.evaluation import embed, evaluate
-from siamese_lib.experiments import make_loss, training_data
+from siamese_lib.experiments import make_loss
 from siamese_lib.model import EmbeddingNet
 from siamese_lib.statistics import class_statistics
+from siamese_lib.tasks import data_of
 from siamese_lib.training import choose_device
 
 VARIANTS = (3, 9, 27)
@@ -29,11 +30,13 @@ VARIANTS = (3, 9, 27)
 
 def measure(variants: int, device: torch.device) -> dict:
     config = make_config("table3", "random", "quick")
-    data, loss, model = training_data(config.num_classes, config.framing), make_loss(config), EmbeddingNet().to(device)
+    data, loss = data_of(config), make_loss(config)
     speed.keep_memory()
+    blank = torch.zeros(config.chunk, *data.train.images.shape[1:], dtype=torch.uint8, device=device)
+    network = speed.compiled(EmbeddingNet().to(device), lambda network: embed(network, blank, config.chunk))
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        return loss.space(model(x))
+        return loss.space(network(x))
 
     labels, ready = (torch.as_tensor(each, device=device) for each in (data.train.labels, data.train.images))
     gallery = embed(forward, ready, config.chunk), labels

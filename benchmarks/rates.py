@@ -1,6 +1,7 @@
 """Which rate for which loss and batch: validation faces, 2,350 classes, 120,000 images, a seed that no table uses.
 
     python -m benchmarks.rates            writes results/benchmarks/rates.csv; RunConfig's defaults (config.TUNED) follow its best lines
+    python -m benchmarks.rates omniglot   writes rates_omniglot.csv: reading `drawers`, its validation drawers
     python -m benchmarks.rates --jobs 1   one run at a time (default: one on each processor, a thread each; nothing is timed)
 
 Finished runs are kept in runs/benchmarks/.
@@ -35,6 +36,13 @@ GRID = [  # method of time_to_accuracy.trainer_of, its settings
     *[("ours", {"row": "random", "batch": b, "rate": 3e-3, "schedule": "constant"}) for b in ("pooled", "pooled-near")],
     *[("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate}) for loss, batch, rate in OTHER],
 ]
+OMNIGLOT = [
+    *[("ours", {"table": "table4", "row": "random", "batch": b, "rate": r}) for b in ("literal", "pooled") for r in (1e-3, 3e-3, 6e-3, 1e-2, 2e-2)],
+    *[
+        ("ours", {"table": "table4", "row": "random", "batch": b, "rate": r, "pool_classes": half})
+        for b, r, half in itertools.product(("pooled-hard", "pooled-near"), (1e-3, 3e-3, 6e-3, 1e-2), (16, 32))
+    ],
+]
 
 
 def measure(method: str, settings: dict, device) -> dict:
@@ -56,6 +64,7 @@ def measure(method: str, settings: dict, device) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rates", description=__doc__.splitlines()[0])
+    parser.add_argument("data", nargs="?", choices=("hangul", "omniglot"), default="hangul")
     parser.add_argument("--device")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--one", metavar="JSON", help="run [method, settings] alone and print JSON")
@@ -70,9 +79,10 @@ def main() -> None:
         print(" ".join(str(value) for value in line.values()), flush=True)
         return line
 
+    name = "rates" if options.data == "hangul" else "rates_omniglot"
     with ThreadPoolExecutor(options.jobs) as pool:
-        lines = list(pool.map(one, GRID))
-    publish("rates", lines, device)
+        lines = list(pool.map(one, GRID if name == "rates" else OMNIGLOT))
+    publish(name, lines, device)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ import torch
 from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
 from siamese_lib.config import make_config
 from siamese_lib.data.bank import ImageBank
-from siamese_lib.experiments import TrainingData, build_trainer
+from siamese_lib.experiments import build_trainer
+from siamese_lib.tasks import TrainingData
 from siamese_lib.training import choose_device
 
 CLASSES = (256, 512, 1024, 2350, 4096, 11172)

@@ -15,8 +15,9 @@ import torch
 
 from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
 from siamese_lib.config import BATCHES, PROFILES, make_config
-from siamese_lib.experiments import build_trainer, training_data
+from siamese_lib.experiments import build_trainer
 from siamese_lib.model import to_float
+from siamese_lib.tasks import data_of
 from siamese_lib.training import choose_device
 
 EPOCH = 3 * 512_000  # images
@@ -29,7 +30,7 @@ def rate(images: int, steps: list[float], pass_seconds: float, every: float) -> 
 
 def measure(batch: str, device: torch.device, repeats: int) -> dict:
     config = make_config("table3", "random", "paper" if device.type == "cuda" else "cpu", batch, images=EPOCH)
-    trainer = build_trainer(config, 0, device, training_data(config.num_classes, config.framing))
+    trainer = build_trainer(config, 0, device, data_of(config))
     part = trainer.batch.draw(trainer.generator)[0]
     chunk, images = len(part.images), trainer.batch.images_a_step
     ready = to_float(trainer.images[part.images])

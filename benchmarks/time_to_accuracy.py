@@ -19,8 +19,9 @@ import pandas as pd
 from benchmarks.common import kept, load, publish
 from siamese_lib.config import make_config
 from siamese_lib.errors import InputError
-from siamese_lib.experiments import accuracy_of, build_trainer, training_data
+from siamese_lib.experiments import accuracy_of, build_trainer
 from siamese_lib.paths import results_folder
+from siamese_lib.tasks import data_of
 from siamese_lib.training import choose_device
 
 TARGETS = (40, 80)
@@ -63,8 +64,9 @@ def plans() -> dict[tuple[str, int], dict]:
 def trainer_of(method: str, seed: int, device, **changes):
     """(trainer, data) of a method; a name pml/... puts that loss and batch of pytorch-metric-learning into the same loop."""
     settings = METHODS.get(method, {}) | changes
-    config = make_config("table3", settings.pop("row", "random"), "quick", settings.pop("batch", "pooled"), **settings)
-    data = training_data(config.num_classes, config.framing)
+    table, row, batch = settings.pop("table", "table3"), settings.pop("row", "random"), settings.pop("batch", "pooled")
+    config = make_config(table, row, "quick", batch, **settings)
+    data = data_of(config)
     trainer = build_trainer(config, seed, device, data)
     trainer.validate = None  # `run` looks at all validation images
     if method.startswith("pml/"):

@@ -6,6 +6,7 @@ import os
 import sys
 
 from siamese_lib.config import BATCHES, PROFILES, ROWS, SEEDS, TABLES, make_config, rows_of
+from siamese_lib.data.splits import PROTOCOLS
 from siamese_lib.errors import InputError
 
 
@@ -35,7 +36,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--seed", nargs="+", type=int, help="default: as many as the profile asks for, from 0")
     run.add_argument("--device", help="cpu or cuda; default CUDA where there is one")
-    run.add_argument("--evaluate", nargs="+", metavar="SET", default=["phd08-sim", "phd08"], help="test sets: phd08-sim, phd08; default both")
+    run.add_argument(
+        "--evaluate",
+        nargs="+",
+        metavar="SET",
+        help="test sets; default all of the table: phd08-sim, phd08; in table4 drawers, and of another network alphabets, verification, one-shot",
+    )
     run.add_argument("--variants", type=int, help="PHD08 variants a font of the simulated test set; default the profile's")
     run.set_defaults(command=_run)
     tables = commands.add_parser("tables", help="rebuild the tables of results/ and README.md from the published records")
@@ -56,19 +62,32 @@ def _run(options: argparse.Namespace) -> None:
 
     changes = {} if options.variants is None else {"variants": options.variants}
     rows = options.row or rows_of(options.batch or PROFILES.get(options.profile, {}).get("batch", "pooled"))
-    configs = [make_config(options.table, row, options.profile, options.batch, **changes) for row in rows]
-    seeds = range(SEEDS[options.profile]) if options.seed is None else options.seed
+    seeds = range(SEEDS.get(options.profile, 1)) if options.seed is None else options.seed
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun one speaks
     not_run = {}
-    for config in configs:
-        for seed in seeds:
-            record = run(config, seed, options.device, options.evaluate).record
-            not_run |= record["not_run"]
-            results = "  ".join(f"{name} {result['accuracy']:.2f} %" for name, result in record["evaluations"].items())
-            if first:
-                print(f"{record['id']}  {config.row}  seed {seed}  {record['totals']['seconds']:.0f} s  {results}", flush=True)
+    for protocol, sets in _networks(options.table, options.evaluate):
+        of = changes | ({"protocol": protocol} if protocol else {})
+        for config in [make_config(options.table, row, options.profile, options.batch, **of) for row in rows]:
+            for seed in seeds:
+                record = run(config, seed, options.device, sets).record
+                not_run |= record["not_run"]
+                results = "  ".join(f"{name} {result['accuracy']:.2f} %" for name, result in record["evaluations"].items())
+                if first:
+                    print(f"{record['id']}  {config.row}  seed {seed}  {record['totals']['seconds']:.0f} s  {results}", flush=True)
     for name, reason in not_run.items() if first else ():
         print(f"not evaluated on {name}: {reason}")
+
+
+def _networks(table: str, wanted: list[str] | None) -> list[tuple[str, list[str]]]:
+    """Protocols that a table's test sets need, each with those of its sets that are wanted (None: all); another network is trained for each."""
+    from siamese_lib.tasks import SETS
+
+    protocols = list(PROTOCOLS) if TABLES.get(table, {}).get("protocol") else [""]
+    known = [name for protocol in protocols for name in SETS[protocol]]
+    if unknown := sorted(set(wanted or ()) - set(known)):
+        raise InputError(f"evaluation set {', '.join(unknown)} is unknown; choose of {', '.join(known)}")
+    chosen = [(protocol, [name for name in SETS[protocol] if wanted is None or name in wanted]) for protocol in protocols]
+    return [(protocol, sets) for protocol, sets in chosen if sets]
 
 
 def _tables(options: argparse.Namespace) -> None:

@@ -43,8 +43,8 @@ class Evaluation:
     def summary(self) -> dict:
         """Plain numbers for a record, in percent.
 
-        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, accuracy by font and by each index of a PHD08
-        variant, the 50 classes read worst, the 50 most frequent confusions.
+        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, accuracy by font, by alphabet and by each index of
+        a PHD08 variant, the 50 classes read worst, the 50 most frequent confusions.
         """
         seen = self.total > 0
         images = int(self.total.sum())
@@ -62,6 +62,7 @@ class Evaluation:
             "top5": 100 * self.top5 / images,
             "recall_at_1": 100 * self.recall / images if self.gallery else None,
             "by_font": self._shares("font") or self._shares("face"),
+            "by_alphabet": self._shares("alphabet"),
             "by_variant": {index: self._shares(index) for index in FIELDS if index in self.groups},
             "worst_classes": self._worst(50),
             "confusions": [[self.classes[t], self.classes[p], n] for (t, p), n in self.confusions.most_common(50)],
@@ -137,7 +138,7 @@ def nearest(embeddings: Tensor, references: Tensor, k: int, block: int = 256) ->
 
 
 def _count_groups(result: Evaluation, bank: ImageBank, hit: np.ndarray) -> None:
-    for column in ("font", "face", *FIELDS) if bank.meta is not None else ():
+    for column in ("font", "face", "alphabet", *FIELDS) if bank.meta is not None else ():
         if column in bank.meta:
             values = bank.meta[column].to_numpy()
             for value in np.unique(values):

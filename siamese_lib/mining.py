@@ -78,14 +78,61 @@ class AutoProbabilistic:
         """(n,) long: classes drawn independently from P_k, on the generator's device."""
         if self._cumulative.device != generator.device:
             self._set(self.probabilities.to(generator.device))
-        u = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device) * self._cumulative[-1]
-        return torch.searchsorted(self._cumulative, u, right=True).clamp_(max=self.num_classes - 1)
+        return _draw(self._cumulative, n, generator)
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"probabilities": self.probabilities}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self._set(state["probabilities"])
+
+
+class EqualGroups:
+    """Every group of classes (an alphabet) equally likely; within it, classes as another positive sampler has them.
+
+    Section 4.2 gives each alphabet equal representation. Composed with Eq. 4 in our reading: class i of group g is drawn with probability
+    1 / G times P_k(i) / (sum of P_k over g). The negatives are not touched: their sampler draws as it does on any data.
+
+    Args:
+        inner: UniformPositives or AutoProbabilistic over all classes; it is updated as it would be alone.
+        groups: (C,) long in [0, G): the group of each class; every group has a class.
+    """
+
+    def __init__(self, inner, groups: Tensor) -> None:
+        if groups.shape != (inner.num_classes,) or (torch.bincount(groups) == 0).any():
+            raise InputError(f"groups {tuple(groups.shape)} for {inner.num_classes} classes: one group a class, and no group without a class")
+        self.inner, self.groups, self.num_classes = inner, groups, inner.num_classes
+        self._set()
+
+    def _set(self) -> None:
+        p = self.inner.probabilities
+        groups = self.groups.to(p.device)
+        total = torch.zeros(int(groups.max()) + 1, dtype=p.dtype, device=p.device).index_add_(0, groups, p)
+        self.probabilities = p / total[groups] / len(total)
+        self._cumulative = self.probabilities.cumsum(0)
+
+    def update(self, statistics: ClassStatistics) -> None:
+        """Update the inner sampler, then weigh the groups anew."""
+        self.inner.update(statistics)
+        self._set()
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n,) long: classes drawn independently, on the generator's device."""
+        if self._cumulative.device != generator.device:
+            self._cumulative = self._cumulative.to(generator.device)
+        return _draw(self._cumulative, n, generator)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.inner.load_state_dict(state)
+        self._set()
+
+
+def _draw(cumulative: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    u = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device) * cumulative[-1]
+    return torch.searchsorted(cumulative, u, right=True).clamp_(max=len(cumulative) - 1)
 
 
 def _other_class(positive: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:

@@ -55,6 +55,11 @@ def load_record(path: Path) -> dict:
     return record
 
 
+def uses_stopgap(record: dict) -> bool:
+    """Whether a run used the few PyPI faces in place of the declared ones: such runs never enter a published table."""
+    return record["manifest"].get("fonts", {}).get("fallback", False)
+
+
 def published_records() -> list[dict]:
     """All records of results/runs/, in order of their ids."""
     return [load_record(path) for path in sorted((results_folder() / "runs").glob("*.json"))]

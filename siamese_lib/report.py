@@ -9,7 +9,7 @@ import pandas as pd
 from siamese_lib.config import PAPER, ROWS
 from siamese_lib.errors import InputError
 from siamese_lib.paths import repository_root, results_folder
-from siamese_lib.records import published_records, working_records
+from siamese_lib.records import published_records, uses_stopgap, working_records
 from siamese_lib.storage import write_text
 
 COLUMNS = (
@@ -17,8 +17,16 @@ COLUMNS = (
     "accuracy_mean accuracy_ci95 top5_mean paper_accuracy images_seen minutes device"
 ).split()
 KEY = ["row", "batch", "dataset", "protocol", "profile"]
-DATASETS = ("phd08-sim", "phd08")
-COMPLETE = {"table3": 2350}  # classes of the paper's test set
+SETS = {  # evaluation of a record -> dataset and protocol of its line
+    "phd08-sim": ("phd08-sim", ""),
+    "phd08": ("phd08", ""),
+    "drawers": ("omniglot", "drawers"),
+    "alphabets": ("omniglot", "alphabets"),
+    "verification": ("omniglot", "verification"),
+    "one-shot": ("omniglot", "one-shot"),
+}
+# Classes of the test sets that the paper's number may stand beside; Table 4's may be either of two.
+COMPLETE = {"table3": {"phd08-sim": 2350, "phd08": 2350}, "table4": {"drawers": 1623, "verification": 382}}
 
 
 def half_width_95(values: list[float]) -> float | None:
@@ -38,19 +46,20 @@ def lines(records: list[dict], table: str) -> list[dict]:
     groups: dict[tuple, list[tuple[dict, dict]]] = {}
     for record in records:
         c = record["config"]
-        if c["table"] != table or record["manifest"]["fonts"]["fallback"]:
+        if c["table"] != table or uses_stopgap(record):
             continue  # the PyPI faces never enter a published table
-        for dataset in DATASETS:
-            if dataset in record["evaluations"]:
-                key = (c["row"], c["batch"], dataset, "", c["profile"])
-                groups.setdefault(key, []).append((record, record["evaluations"][dataset]))
+        for name, (dataset, protocol) in SETS.items():
+            if name in record["evaluations"]:
+                key = (c["row"], c["batch"], dataset, protocol, c["profile"])
+                groups.setdefault(key, []).append((record, record["evaluations"][name]))
     return [_line(key, members, table) for key, members in sorted(groups.items(), key=lambda item: _order(item[0]))]
 
 
 def _order(key: tuple) -> tuple:
     row, batch, dataset, protocol, profile = key
     mining = row.rpartition("/")[2]
-    return profile, batch, DATASETS.index(dataset), row.rpartition("/")[0], list(ROWS).index(mining) if mining in ROWS else len(ROWS), row
+    place = list(ROWS).index(mining) if mining in ROWS else len(ROWS)
+    return profile, batch, list(SETS.values()).index((dataset, protocol)), row.rpartition("/")[0], place, row
 
 
 def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
@@ -64,12 +73,12 @@ def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
             f"records {ids} would share the line {'/'.join(filter(None, key))} but differ in more than their seed; remove the outdated ones"
         )
     accuracies = [evaluation["accuracy"] for _, evaluation in members]
-    complete = test["classes"] == config["num_classes"] == COMPLETE[table]
     values = dict(zip(KEY, key, strict=True))
+    complete = test["classes"] == COMPLETE[table].get(values["protocol"] or values["dataset"])
     values |= {name: config[name] for name in ("loss", "positives", "negatives")}
-    values |= {"classes": test["classes"], "images": test["images"], "fonts": test["fonts"], "seeds": len(seeds)}
+    values |= {"classes": test["classes"], "images": test["images"], "fonts": test.get("fonts"), "seeds": len(seeds)}
     values |= {"accuracy_mean": float(np.mean(accuracies)), "accuracy_ci95": half_width_95(accuracies)}
-    values |= {"top5_mean": float(np.mean([evaluation["top5"] for _, evaluation in members]))}
+    values |= {"top5_mean": float(np.mean([evaluation["top5"] for _, evaluation in members])) if "top5" in test else None}
     values |= {"paper_accuracy": PAPER[table].get(config["row"]) if complete else None, "images_seen": first["totals"]["images_seen"]}
     values |= {"minutes": float(np.mean([record["totals"]["seconds"] for record, _ in members])) / 60, "device": first["device"]["type"]}
     return {name: values[name] for name in COLUMNS}
@@ -91,11 +100,11 @@ def by_font_frame(records: list[dict], table: str) -> pd.DataFrame:
     values: dict[tuple, list[tuple[float, int]]] = {}
     for record in records:
         c = record["config"]
-        if c["table"] != table or record["manifest"]["fonts"]["fallback"]:
+        if c["table"] != table or uses_stopgap(record):
             continue
-        for dataset in DATASETS:
-            for font, result in record["evaluations"].get(dataset, {}).get("by_font", {}).items():
-                key = (c["row"], c["batch"], dataset, "", c["profile"], font)
+        for name, (dataset, protocol) in SETS.items():
+            for font, result in record["evaluations"].get(name, {}).get("by_font", {}).items():
+                key = (c["row"], c["batch"], dataset, protocol, c["profile"], font)
                 values.setdefault(key, []).append((result["accuracy"], result["images"]))
     rows = []
     for key, found in sorted(values.items(), key=lambda item: (_order(item[0][:5]), item[0][5])):
@@ -116,14 +125,18 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
 
     columns = {
         "row": frame.row,
-        "test set": frame.dataset + ", " + frame.classes.map("{:,} classes".format),
+        "test set": frame.dataset + frame.protocol.map(lambda p: f" {p}" if p else "") + ", " + frame.classes.map("{:,} classes".format),
         "profile": frame.profile,
         "batch": frame.batch,
     }
     columns |= {"seeds": frame.seeds.astype(str), "accuracy, %": frame.apply(accuracy, axis=1) if len(frame) else frame.row}
-    columns |= {"top-5, %": frame.top5_mean.map("{:.1f}".format), "paper, %": frame.paper_accuracy.map(lambda v: f"{v:.1f}" if pd.notna(v) else "")}
+    columns |= {"top-5, %": frame.top5_mean.map(_or_empty), "paper, %": frame.paper_accuracy.map(_or_empty)}
     columns |= {"images seen": frame.images_seen.map("{:,}".format), "minutes": frame.minutes.map("{:.1f}".format)}
     return pd.DataFrame(columns)
+
+
+def _or_empty(percent: float | None) -> str:
+    return f"{percent:.1f}" if pd.notna(percent) else ""
 
 
 def markdown(frame: pd.DataFrame) -> str:
@@ -150,16 +163,15 @@ def _escape(text: str) -> str:
 def write_tables() -> list[str]:
     """Rebuild results/*.csv, .md, .tex and the block of README.md from the published records; returns the names written."""
     records, folder, written = published_records(), results_folder(), []
-    fonts = []
     for table in PAPER:
         frame = table_frame(records, table)
         for suffix, text in ((".csv", _csv(frame)), (".md", markdown(frame)), (".tex", latex(frame))):
             write_text(folder / f"{table}{suffix}", text)
             written.append(f"results/{table}{suffix}")
-        fonts.append(by_font_frame(records, table))
         readme = repository_root() / "README.md"
         write_text(readme, readme_with_block(readme.read_text(encoding="utf-8"), table, markdown(frame)))
-    write_text(folder / "by_font.csv", _csv(pd.concat(fonts)))
+    fonts = [frame for table in PAPER if len(frame := by_font_frame(records, table))]
+    write_text(folder / "by_font.csv", _csv(pd.concat(fonts) if fonts else by_font_frame([], "")))
     return [*written, "results/by_font.csv", "README.md"]
 
 
@@ -175,17 +187,23 @@ def readme_with_block(text: str, name: str, block: str) -> str:
     return pattern.sub(lambda match: match[1] + block + match[2], text)
 
 
+INDEX = ["row", "batch", "dataset", "protocol", "classes"]
+
+
 def compare(table: str, profile: str) -> pd.DataFrame:
     """Three columns for each row and test set: the paper's accuracy, the published mean and this machine's (percent, mean over seeds)."""
     frames = []
     for name, records in (("published", published_records()), ("this machine", _current(working_records()))):
         mine = [record for record in records if record["config"]["profile"] == profile]
-        frame = table_frame(mine, table).set_index(["row", "batch", "dataset", "classes"])
+        frame = table_frame(mine, table).set_index(INDEX)
         frames.append(frame.accuracy_mean.rename(name))
-    both = pd.concat(frames, axis=1).reset_index() if any(len(f) for f in frames) else pd.DataFrame(columns=["row", "batch", "dataset", "classes"])
-    both.insert(4, "paper", both.row.map(PAPER[table]).where(both.classes == COMPLETE[table]) if len(both) else [])
+    both = pd.concat(frames, axis=1).reset_index() if any(len(f) for f in frames) else pd.DataFrame(columns=INDEX)
+    beside = (both.protocol.where(both.protocol != "", both.dataset)).map(COMPLETE[table])
+    both.insert(len(INDEX), "paper", both.row.map(PAPER[table]).where(both.classes == beside) if len(both) else [])
     order = {row: place for place, row in enumerate(ROWS)}
-    return both.sort_values(["dataset", "batch", "row"], key=lambda c: c.map(order).fillna(99) if c.name == "row" else c, ignore_index=True)
+    by = ["dataset", "protocol", "batch", "row"]
+    both = both.sort_values(by, key=lambda c: c.map(order).fillna(99) if c.name == "row" else c, ignore_index=True)
+    return both if both.protocol.any() else both.drop(columns="protocol")
 
 
 def _current(records: list[dict]) -> list[dict]:
@@ -193,15 +211,14 @@ def _current(records: list[dict]) -> list[dict]:
     newest: dict[tuple, dict] = {}
     for record in sorted(records, key=lambda r: r["created"]):
         c = record["config"]
-        newest[c["table"], c["row"], c["batch"], c["profile"], record["seed"]] = record
+        newest[_kind(c), record["seed"]] = record
     latest = list(newest.values())
     reference = {}
     for record in latest:  # seeds of an older configuration do not mix with the newest one's
         c = record["config"]
-        reference[c["table"], c["row"], c["batch"], c["profile"]] = json.dumps([c, record["manifest"]], sort_keys=True)
-    return [
-        r
-        for r in latest
-        if json.dumps([r["config"], r["manifest"]], sort_keys=True)
-        == reference[r["config"]["table"], r["config"]["row"], r["config"]["batch"], r["config"]["profile"]]
-    ]
+        reference[_kind(c)] = json.dumps([c, record["manifest"]], sort_keys=True)
+    return [r for r in latest if json.dumps([r["config"], r["manifest"]], sort_keys=True) == reference[_kind(r["config"])]]
+
+
+def _kind(config: dict) -> tuple:
+    return tuple(config.get(name) for name in ("table", "row", "batch", "profile", "protocol"))

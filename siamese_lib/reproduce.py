@@ -95,13 +95,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _print_comparison(profile: str) -> None:
-    from siamese_lib.records import working_records
+    from siamese_lib.records import uses_stopgap, working_records
     from siamese_lib.report import compare
 
     for table in PAPER:
-        print(f"{table.capitalize()}, accuracy in percent, profile {profile} (the paper's budget and its real test set are larger: see README.md)")
-        print(compare(table, profile).to_string(index=False, float_format="%.1f", na_rep=""))
-    fallback = any(record["manifest"]["fonts"]["fallback"] for record in working_records())
+        if len(lines := compare(table, profile)):
+            print(f"{table.capitalize()}, accuracy in percent, profile {profile} (the paper's budget and test set are larger: see README.md)")
+            print(lines.to_string(index=False, float_format="%.1f", na_rep=""), end="\n\n")
+    fallback = any(uses_stopgap(record) for record in working_records())
     if fallback:
         print("Runs with the PyPI faces (fonts = 1) are not comparable and not in the table; `make fonts` installs the Debian ones.")
     reasons = {

@@ -87,11 +87,12 @@ def without_training(monkeypatch, tmp_path):
     import pandas as pd
     import torch
 
-    from siamese_lib import experiments
+    from siamese_lib import experiments, tasks
+    from siamese_lib.data.alphabets import class_list
     from siamese_lib.data.bank import ImageBank
 
-    bank = ImageBank(np.full((2, 37, 37), 255, np.uint8), np.arange(2), experiments.class_list(2350), pd.DataFrame({"face": ["a", "b"]}))
-    data = experiments.TrainingData(bank, bank, {"fonts": {"fallback": False}})
+    bank = ImageBank(np.full((2, 37, 37), 255, np.uint8), np.arange(2), class_list(2350), pd.DataFrame({"face": ["a", "b"]}))
+    data = tasks.TrainingData(bank, bank, {"fonts": {"fallback": False}})
     asked = []
 
     def train(config, seed, device, data, folder, progress, processes):
@@ -102,7 +103,7 @@ def without_training(monkeypatch, tmp_path):
         empty = {"config": dataclasses.asdict(config), "seed": seed, "manifest": data.manifest, "history": [], "not_run": {}}
         return empty | {"totals": {"seconds": 0.0}, "evaluations": {"validation": {"accuracy": 20.0}}}
 
-    monkeypatch.setattr(experiments, "training_data", lambda *_: data)
+    monkeypatch.setattr(tasks, "data_of", lambda _: data)
     monkeypatch.setattr(experiments, "_train", train)
     for name in ("runs", "data"):
         (tmp_path / name).mkdir()

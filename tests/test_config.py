@@ -74,3 +74,14 @@ def test_batches_with_negatives_of_their_own():
     assert make_config("table3", "contrastive/auto-probabilistic", "quick", "pooled-hard").negatives == "hardest"
     with pytest.raises(InputError, match="row='auto-clustering': batch pooled-hard takes its own negatives; choose one of random, auto-prob"):
         make_config("table3", "auto-clustering", "quick", "pooled-hard")
+
+
+def test_table_4_has_a_network_for_each_split():
+    assert set(PAPER["table4"]) == set(ROWS)
+    b, a = make_config("table4"), make_config("table4", protocol="alphabets")
+    assert (b.protocol, b.num_classes, a.protocol, a.num_classes) == ("drawers", 1623, "alphabets", 964)
+    assert make_config("table4", profile="smoke", protocol="alphabets").num_classes == 40 and make_config("table3").protocol == ""
+    with pytest.raises(InputError, match="protocol='halves' is unknown; choose one of drawers, alphabets"):
+        make_config("table4", protocol="halves")
+    with pytest.raises(InputError, match="protocol='drawers': table3 has no protocols"):
+        make_config("table3", protocol="drawers")

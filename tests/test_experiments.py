@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from siamese_lib import __main__, experiments
+from siamese_lib import __main__, experiments, tasks
 from siamese_lib.config import RunConfig, make_config
+from siamese_lib.data.alphabets import class_list
 from siamese_lib.data.phd08 import write_phd08
 from siamese_lib.errors import InputError
 from siamese_lib.records import load_record
@@ -66,7 +67,7 @@ def test_arrays(finished):
 
 
 def test_no_face_is_in_two_sets(finished):
-    data = experiments.training_data(40, "aspect")
+    data = tasks.training_data(40, "aspect")
     fonts = data.manifest["fonts"]["faces"] | finished.record["evaluations"]["phd08-sim"]["manifest"]["faces"]
     for what in ("key", "family", "file", "sha256", "pixels"):
         train, validation, test = ({face[what] for face in fonts[split]} for split in ("train", "validation", "test"))
@@ -132,15 +133,15 @@ def test_command_line_interrupted_and_run_again_gives_the_same_network(debian_fa
 
 
 def test_class_lists():
-    assert len(experiments.class_list(2350)) == 2350 and len(experiments.class_list(11172)) == 11172
-    few = experiments.class_list(40)
-    assert len(set(few)) == 40 and few == sorted(few) and set(few) < set(experiments.class_list(2350))
+    assert len(class_list(2350)) == 2350 and len(class_list(11172)) == 11172
+    few = class_list(40)
+    assert len(set(few)) == 40 and few == sorted(few) and set(few) < set(class_list(2350))
     with pytest.raises(InputError, match="num_classes=5000"):
-        experiments.class_list(5000)
+        class_list(5000)
 
 
 def test_real_phd08_is_tested_where_it_is(phd08_folder):
-    banks, facts = experiments.test_banks("phd08", make_config(), CPU)
+    banks, facts, _ = tasks.hangul_stream("phd08", make_config(), CPU)
     bank = next(banks)
     assert facts["files"] >= 3 and bank.num_classes == 2350 and len(bank) > 0
 

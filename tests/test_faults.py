@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from siamese_lib import __main__, experiments, records
+from siamese_lib import __main__, experiments, records, tasks
 from siamese_lib.config import make_config, run_id
 from siamese_lib.data import faces, omniglot
 from siamese_lib.data.glyphs import masters
@@ -144,11 +144,11 @@ def test_no_font_at_all(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SIAMESE_FONTS", str(tmp_path))
     monkeypatch.setenv("SIAMESE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(faces, "PYPI_PACKAGES", ())
-    experiments.training_data.cache_clear()
+    tasks.training_data.cache_clear()
     try:
         assert "Hangul faces were not found" in (message := fails(capsys, *SMOKE)) and "make fonts" in message
     finally:
-        experiments.training_data.cache_clear()
+        tasks.training_data.cache_clear()
 
 
 def test_unwritable_runs(monkeypatch, tmp_path, capsys):
@@ -171,7 +171,7 @@ def test_unwritable_results(without_training, monkeypatch, tmp_path, capsys):
 def test_broken_files_of_a_run(debian_faces, monkeypatch, tmp_path, capsys, name):
     """Left by a full disk or another program: named, and gone when deleted as the message says."""
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
-    identifier = run_id(make_config("table3", "random", "smoke"), 0, "cpu", experiments.training_data(40, "aspect").manifest)
+    identifier = run_id(make_config("table3", "random", "smoke"), 0, "cpu", tasks.training_data(40, "aspect").manifest)
     path = tmp_path / identifier / name
     path.parent.mkdir()
     path.write_bytes(b"PK\x03\x04 cut short")

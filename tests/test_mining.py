@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 from siamese_lib.errors import InputError
-from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, UniformNegatives, UniformPositives
+from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, EqualGroups, UniformNegatives, UniformPositives
 from siamese_lib.statistics import ClassStatistics
 
 
@@ -209,3 +209,37 @@ def test_distance_based_refuses():
         DistanceBased(5, k=0)
     with pytest.raises(InputError, match="statistics of 4 classes for a sampler of 5"):
         DistanceBased(5).update(ClassStatistics(torch.zeros(4, 2), torch.ones(4)))
+
+
+GROUPS = torch.tensor([0, 0, 0, 0, 0, 1, 1, 2])
+
+
+def test_equal_groups_by_hand():
+    sampler = EqualGroups(AutoProbabilistic(8), GROUPS)
+    close(sampler.probabilities, [1 / 15] * 5 + [1 / 6] * 2 + [1 / 3])
+    sampler.update(spreads(1, 1, 2, 2, 4, 3, 1, 100))
+    close(sampler.probabilities, [k / 30 for k in (1, 1, 2, 2, 4)] + [3 / 12, 1 / 12, 1 / 3])  # 1/3 for each group, Eq. 4 within it
+    close(sampler.inner.probabilities * 114, [1, 1, 2, 2, 4, 3, 1, 100])  # P_k itself is what it would be alone
+
+
+@pytest.mark.parametrize("inner", [UniformPositives, AutoProbabilistic])
+def test_each_group_has_equal_weight(inner):
+    sampler = EqualGroups(inner(8), GROUPS)
+    sampler.update(spreads(1, 1, 2, 2, 4, 3, 1, 100))
+    drawn = torch.bincount(sampler.sample(30_000, generator()), minlength=8)
+    by_group = torch.zeros(3, dtype=torch.long).index_add_(0, GROUPS, drawn)
+    assert stats.chisquare(by_group.numpy()).pvalue > 1e-3
+    assert stats.chisquare(drawn.numpy(), (sampler.probabilities * 30_000).numpy()).pvalue > 1e-3
+    biased = torch.bincount(inner(8).sample(30_000, generator()), minlength=8)  # the same test refuses a sampler without groups
+    assert stats.chisquare(torch.zeros(3, dtype=torch.long).index_add_(0, GROUPS, biased).numpy()).pvalue < 1e-3
+
+
+def test_equal_groups_state_and_bad_input():
+    sampler, other = (EqualGroups(AutoProbabilistic(8), GROUPS) for _ in range(2))
+    sampler.update(spreads(1, 1, 2, 2, 4, 3, 1, 100))
+    other.load_state_dict(sampler.state_dict())
+    assert torch.equal(other.probabilities, sampler.probabilities)
+    assert torch.equal(other.sample(50, generator(3)), sampler.sample(50, generator(3)))
+    for groups in (GROUPS[:7], GROUPS + 1):
+        with pytest.raises(InputError, match="one group a class, and no group without a class"):
+            EqualGroups(UniformPositives(8), groups)

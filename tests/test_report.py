@@ -102,7 +102,7 @@ def test_committed_tables_are_rebuilt_byte_for_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "repository_root", lambda: tmp_path)
     monkeypatch.setattr(report, "results_folder", lambda: tmp_path / "results")
     written = report.write_tables()
-    assert len(written) == 5 and len(report.published_records()) >= 4
+    assert len(written) == 8 and len(report.published_records()) >= 4
     for name in written:
         assert (tmp_path / name).read_bytes() == (repository_root() / name).read_bytes(), name
 
@@ -112,11 +112,12 @@ def written(tmp_path, monkeypatch):
     """write(records) -> folder with README.md and results/ made from them."""
     monkeypatch.setattr(report, "repository_root", lambda: tmp_path)
     monkeypatch.setattr(report, "results_folder", lambda: tmp_path / "results")
-    (tmp_path / "README.md").write_text("# Über\n\n<!-- table3 -->\n<!-- /table3 -->\nend\n", encoding="utf-8")
+    (tmp_path / "README.md").write_text("# Über\n\n<!-- table3 -->\n<!-- /table3 -->\nend\n<!-- table4 -->\n<!-- /table4 -->\n", encoding="utf-8")
 
     def write(records):
         monkeypatch.setattr(report, "published_records", lambda: records)
-        assert set(report.write_tables()) == {f"results/{n}" for n in ("table3.csv", "table3.md", "table3.tex", "by_font.csv")} | {"README.md"}
+        names = {f"results/{table}.{kind}" for table in ("table3", "table4") for kind in ("csv", "md", "tex")}
+        assert set(report.write_tables()) == names | {"results/by_font.csv", "README.md"}
         return tmp_path
 
     return write
@@ -149,7 +150,7 @@ def test_readme_shows_the_table_and_keeps_the_rest(written):
     folder = written([record()])
     text = (folder / "README.md").read_text(encoding="utf-8")
     table = (folder / "results" / "table3.md").read_text(encoding="utf-8")
-    assert text == f"# Über\n\n<!-- table3 -->\n{table}<!-- /table3 -->\nend\n" and "| random |" in table
+    assert text.startswith(f"# Über\n\n<!-- table3 -->\n{table}<!-- /table3 -->\nend\n<!-- table4 -->\n| row |") and "| random |" in table
     written([record(), record("auto-clustering")])
     assert (folder / "README.md").read_text(encoding="utf-8").count("| auto-clustering |") == 1
 
@@ -168,3 +169,25 @@ def test_comparison_of_nothing(monkeypatch):
     monkeypatch.setattr(report, "published_records", list)
     monkeypatch.setattr(report, "working_records", list)
     assert report.compare("table3", "quick").empty
+
+
+def omniglot(row="random", seed=0, **evaluations) -> dict:
+    tests = {"drawers": {"accuracy": 60.0, "top5": 80.0, "classes": 1623, "images": 6492}} if not evaluations else evaluations
+    config = make_config("table4", row, "quick", protocol="drawers" if "drawers" in tests else "alphabets").__dict__
+    return record(row, seed) | {"config": config, "manifest": {"split": {}}, "evaluations": {"validation": {"accuracy": 1.0}} | tests}
+
+
+def test_table_4_has_a_line_for_each_protocol():
+    lake = {"accuracy": 70.0, "classes": 20, "images": 400}
+    unseen = {
+        "alphabets": {"accuracy": 50.0, "top5": 75.0, "classes": 382, "images": 1528},
+        "verification": {"accuracy": 90.0, "classes": 382, "images": 10_000},
+    }
+    frame = report.table_frame([omniglot("random", **unseen, **{"one-shot": lake}), omniglot(), omniglot("auto-clustering")], "table4")
+    assert frame.protocol.tolist() == ["drawers", "drawers", "alphabets", "verification", "one-shot"] and set(frame.dataset) == {"omniglot"}
+    assert frame.row.tolist() == ["random", "auto-clustering", "random", "random", "random"] and frame.fonts.isna().all()
+    assert frame.paper_accuracy.tolist()[:2] == [91.25, 91.6] and frame.paper_accuracy[3] == 91.25  # B and C, the readings it may be of
+    assert frame.paper_accuracy.isna().tolist() == [False, False, True, False, True] and frame.top5_mean.isna().tolist() == [False] * 3 + [True] * 2
+    assert "| random | omniglot verification, 382 classes | quick | pooled | 1 | 90.0 |  | 91.2 |" in report.markdown(frame)
+    few = {"drawers": {"accuracy": 60.0, "top5": 80.0, "classes": 40, "images": 160}}
+    assert report.table_frame([omniglot(**few)], "table4").paper_accuracy.isna().all() and report.by_font_frame([omniglot()], "table4").empty

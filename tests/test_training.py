@@ -10,8 +10,9 @@ import torch
 from siamese_lib.config import ROWS, make_config, rows_of
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError
-from siamese_lib.experiments import TrainingData, build_trainer
+from siamese_lib.experiments import build_trainer
 from siamese_lib.statistics import class_statistics
+from siamese_lib.tasks import TrainingData
 from siamese_lib.training import Plan, choose_device
 
 CPU = torch.device("cpu")

@@ -43,7 +43,7 @@ def _phd08() -> dict:
 def _omniglot() -> dict:
     from siamese_lib.data.omniglot import load_omniglot
 
-    bank = load_omniglot()
+    bank = load_omniglot(download=False)
     return {"classes": bank.num_classes, "drawings": len(bank), "sha256": bank.sha256()}
 
 

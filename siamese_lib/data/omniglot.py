@@ -84,6 +84,13 @@ ALPHABETS = {
     },
 }
 
+# Upstream's files, MD5; the one-shot runs are checked by their content.
+SOURCE = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
+DOWNLOADS = {
+    "images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
+    "images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
+    "one-shot-classification/all_runs.zip": None,
+}
 GET_IT = (
     "put images_background.zip and images_evaluation.zip, from https://github.com/brendenlake/omniglot/tree/master/python, in a folder omniglot/ "
     "and set SIAMESE_DATA to the folder that holds omniglot/"
@@ -102,12 +109,13 @@ class _Part:
     fingerprint: str
 
 
-def load_omniglot(folder: Path | str | None = None) -> ImageBank:
+def load_omniglot(folder: Path | str | None = None, download: bool = True) -> ImageBank:
     """All 32,460 drawings.
 
     Args:
         folder: holds images_background.zip and images_evaluation.zip, or the same unpacked (a zip file is preferred); default `omniglot/` in the
             data folder. Decoding takes ten seconds the first time; the result is kept in the cache under the hash of the files.
+        download: whether files that the default folder lacks are downloaded into the cache (14 MB).
 
     Returns:
         Bank of 1,623 classes named `alphabet/characterNN`: the 964 of the background set, then the 659 of the evaluation set, each sorted by alphabet
@@ -120,8 +128,7 @@ def load_omniglot(folder: Path | str | None = None) -> ImageBank:
     """
     import pandas as pd
 
-    folder = data_folder() / "omniglot" if folder is None else Path(folder)
-    places = {subset: _place(folder, subset) for subset in ALPHABETS}
+    places = {subset: _place(folder, subset, download) for subset in ALPHABETS}
     parts = [_open_part(subset, place) for subset, place in places.items()]
     for part in parts:
         _check_complete(part)
@@ -142,11 +149,29 @@ def reduce_drawings(ink: np.ndarray) -> np.ndarray:
     return np.clip(weights @ ink.astype(np.float32) @ weights.T * (255 * CONTRAST) + 0.5, 0, 255).astype(np.uint8)
 
 
-def _place(folder: Path, subset: str) -> Path:
-    for place in (folder / f"images_{subset}.zip", folder / f"images_{subset}"):
+def _place(folder: Path | str | None, subset: str, download: bool) -> Path:
+    given = data_folder() / "omniglot" if folder is None else Path(folder)
+    for place in (given / f"images_{subset}.zip", given / f"images_{subset}"):
         if place.exists():
             return place
-    raise InputError(f"no images_{subset}.zip and no images_{subset}/ in {folder}; {GET_IT}")
+    if folder is None and download:
+        return downloaded(f"images_{subset}.zip")
+    raise InputError(f"no images_{subset}.zip and no images_{subset}/ in {given}; {GET_IT}")
+
+
+def downloaded(name: str) -> Path:
+    """A file of DOWNLOADS in the cache, fetched and checked the first time.
+
+    Raises:
+        InputError: no network, or a file of another checksum.
+    """
+    import pooch
+
+    folder = cache_folder() / "omniglot"
+    try:
+        return Path(pooch.retrieve(SOURCE + name, DOWNLOADS[name], fname=name.rpartition("/")[2], path=folder))
+    except (OSError, ValueError) as error:  # requests' errors are OSErrors; another checksum is a ValueError
+        raise InputError(f"{SOURCE}{name} could not be downloaded into {folder} ({error}); {GET_IT}") from error
 
 
 def _open_part(subset: str, place: Path) -> _Part:
@@ -245,13 +270,26 @@ def _decoded(part: _Part, batch: int = 1000) -> Iterator[np.ndarray]:
 
 def _ink(part: _Part, name: str) -> np.ndarray:
     """(105, 105) bool, True = ink."""
-    from PIL import Image
-
     shown = f"{part.place}: {name}"
     try:
-        picture = Image.open(io.BytesIO(part.read(name)))
+        content = part.read(name)
+    except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{shown} cannot be decoded ({error}); {GET_IT}") from error
+    return drawn_ink(content, shown)
+
+
+def drawn_ink(content: bytes, shown: str) -> np.ndarray:
+    """A drawing's file -> (105, 105) bool, True = ink; `shown` names it in messages.
+
+    Raises:
+        InputError: it cannot be decoded, or is not 105 x 105, dark on white.
+    """
+    from PIL import Image
+
+    try:
+        picture = Image.open(io.BytesIO(content))
         picture.load()
-    except (OSError, RuntimeError, SyntaxError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, RuntimeError, SyntaxError, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{shown} cannot be decoded ({error}); {GET_IT}") from error
     if picture.size != (CANVAS, CANVAS):
         raise InputError(f"{shown} has {picture.width} x {picture.height} pixels instead of {CANVAS} x {CANVAS}; use the original drawings")

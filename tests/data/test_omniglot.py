@@ -3,6 +3,7 @@ import zipfile
 from collections import Counter
 
 import numpy as np
+import pooch
 import pytest
 from PIL import Image
 
@@ -101,10 +102,49 @@ def test_missing_data_says_how_to_get_it(tmp_path, tree, monkeypatch):
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir(exist_ok=True)
     with pytest.raises(InputError, match=r"no images_background.zip .*images_evaluation.zip.*github.com.*SIAMESE_DATA"):
-        load_omniglot()
+        load_omniglot(download=False)
     shutil.rmtree(tree / "images_evaluation")
     with pytest.raises(InputError, match="no images_evaluation.zip and no images_evaluation/"):
         load_omniglot(tree)
+
+
+@pytest.fixture
+def upstream(zipped, tmp_path, monkeypatch):
+    """What the default folder lacks comes from file:// addresses, by pooch itself; returns the folder that stands for upstream's."""
+    source, empty = tmp_path / "upstream", tmp_path / "empty"
+    shutil.copytree(zipped, source)
+    empty.mkdir()
+    monkeypatch.setenv("SIAMESE_DATA", str(empty))
+
+    def fetch(url, target, _pooch):
+        shutil.copyfile(source / url.rpartition("/")[2], target)
+
+    retrieve = pooch.retrieve
+    monkeypatch.setattr(pooch, "retrieve", lambda *given, **named: retrieve(*given, downloader=fetch, **named))
+    hashes = {f"images_{subset}.zip": f"md5:{pooch.file_hash(str(source / f'images_{subset}.zip'), alg='md5')}" for subset in SMALL}
+    monkeypatch.setattr(omniglot, "DOWNLOADS", hashes)
+    return source
+
+
+def test_downloaded_once_and_checked(upstream, tree, cache):
+    assert load_omniglot().sha256() == load_omniglot(tree).sha256()
+    assert sorted(path.name for path in (cache / "omniglot").iterdir()) == ["images_background.zip", "images_evaluation.zip"]
+    shutil.rmtree(upstream)
+    assert load_omniglot().num_classes == 5  # nothing is fetched twice
+
+
+def test_another_checksum_or_no_network_says_what_to_do(upstream):
+    (upstream / "images_evaluation.zip").write_bytes(b"another file")
+    with pytest.raises(InputError, match=r"images_evaluation\.zip could not be downloaded into .*omniglot \(.*hash.*put images_background\.zip"):
+        load_omniglot()
+    (upstream / "images_evaluation.zip").unlink()
+    with pytest.raises(InputError, match=r"images_evaluation\.zip could not be downloaded .*No such file"):
+        load_omniglot()
+
+
+def test_declared_checksums_are_upstreams():
+    assert omniglot.DOWNLOADS["images_background.zip"] == "md5:68d2efa1b9178cc56df9314c21c6e718"
+    assert omniglot.DOWNLOADS["images_evaluation.zip"] == "md5:6b91aef0f799c5bb55b94e3f2daec811"
 
 
 def spoil_alphabet(folder):
