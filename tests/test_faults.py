@@ -38,6 +38,7 @@ def fails(capsys, *arguments: str) -> str:
         (["run", "table3", "--profile", "huge"], "profile='huge' is unknown; choose one of smoke, quick"),
         (["run", "table3", "--batch", "heap"], "batch='heap' is unknown; choose one of literal, pooled"),
         ([*SMOKE, "--evaluate", "mnist"], "evaluation set mnist is unknown; choose of phd08-sim, phd08"),
+        (["run", "table4", "--evaluate", "phd08"], "evaluation set phd08 is unknown; choose of drawers, alphabets, verification, one-shot"),
         ([*SMOKE, "--variants", "5"], "5 variants of a font are not offered; use 1, 3, 9"),
         ([*SMOKE, "--device", "abacus"], "device='abacus' is unknown; use cpu or cuda"),
         (["publish", "nothing-like-it"], "RUN='nothing-like-it' names 0 finished runs"),

@@ -130,7 +130,7 @@ def glyph_map(
     Args:
         centroids: (C, D) ideal vectors.
         bank: images of the C classes.
-        labels: a group of each class, for colours; at most six groups.
+        labels: a group of each class, for colours; at most six groups, and "" for none, in grey.
         title, note: the heading.
         seed: of UMAP. The same on one machine gives the same map; another machine's map differs in detail.
 
@@ -138,13 +138,14 @@ def glyph_map(
     """
     centroids = np.asarray(centroids, np.float32)
     _same_classes("centroids", centroids, bank)
-    groups = sorted(set(labels or []))
+    groups = sorted(set(labels or []) - {""})
     if labels is not None and (len(labels) != len(centroids) or len(groups) > len(PALETTE)):
         raise InputError(
             f"{len(labels)} labels in {len(groups)} groups for {len(centroids)} classes; give one a class and at most {len(PALETTE)} groups"
         )
     points, names = flatten(centroids, seed)
-    colours = np.array([to_rgb(PALETTE[groups.index(group)]) for group in labels]) if groups else np.tile(to_rgb(INK), (len(points), 1))
+    shades = {"": MUTED} | dict(zip(groups, PALETTE, strict=False))
+    colours = np.array([to_rgb(shades[group]) for group in labels]) if groups else np.tile(to_rgb(INK), (len(points), 1))
     images, drawn = pictures(bank)
 
     # One canvas in which a glyph has its own 37 pixels: the canvas's size decides how large glyphs look on the figure's 9 inches.

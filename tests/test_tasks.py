@@ -1,0 +1,92 @@
+"""Small runs on Omniglot from configuration to record."""
+
+import numpy as np
+import pytest
+import torch
+
+from siamese_lib import __main__, experiments, tasks
+from siamese_lib.config import make_config
+from siamese_lib.errors import InputError
+from siamese_lib.mining import EqualGroups
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _omniglot(omniglot_folder):
+    """All tests here want the real drawings."""
+
+
+def config(protocol, row="auto-probabilistic+auto-clustering", **changes):
+    return make_config("table4", row, "smoke", **{"images": 1024, "rate": 1e-3, "protocol": protocol, **changes})
+
+
+def test_drawers(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
+    run = experiments.run(config("drawers"), 0, "cpu", progress=False)
+    found, split = run.record["evaluations"], run.record["manifest"]["split"]
+    assert set(found) == {"validation", "drawers"} and split == tasks.omniglot_data("drawers", 0, 40).split.facts
+    assert found["drawers"]["images"] == found["validation"]["images"] == 40 * 4 and found["drawers"]["classes"] == 40
+    assert sum(each["images"] for each in found["drawers"]["by_alphabet"].values()) == 160 and found["drawers"]["by_font"] == {}
+    assert found["drawers"]["accuracy"] > 2 * 100 / 40  # twice chance
+    arrays = run.arrays()
+    assert np.mean(arrays["class_accuracy_drawers"].astype(float)) == pytest.approx(found["drawers"]["accuracy"], abs=0.1)
+    assert arrays["centroids"].shape == (40, 25)
+    assert experiments.run(config("drawers"), 0, "cpu", progress=False).record == run.record  # reused
+    other = experiments.run(config("drawers", split_seed=1), 0, "cpu", progress=False).record
+    assert other["id"] != run.record["id"] and other["manifest"]["split"]["drawers"] != split["drawers"]
+
+
+def test_alphabets_verification_and_one_shot(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
+    arguments = ["run", "table4", "--row", "random", "--profile", "smoke", "--device", "cpu"]
+    assert __main__.main([*arguments, "--evaluate", "alphabets", "verification"]) == 0
+    assert "one-shot" not in capsys.readouterr().out
+    assert __main__.main([*arguments, "--evaluate", "one-shot"]) == 0  # of the same network
+    out = capsys.readouterr().out
+    assert "verification" in out and "one-shot" in out and len(list(tmp_path.glob("*/record.json"))) == 1
+    record = experiments.run(make_config("table4", "random", "smoke", protocol="alphabets"), 0, "cpu", progress=False).record
+    found = record["evaluations"]
+    assert set(found) == {"validation", "alphabets", "verification", "one-shot"} and record["not_run"] == {}
+    facts = record["manifest"]["split"]["alphabets"]
+    assert set(found["alphabets"]["by_alphabet"]) <= set(facts["test"]) and found["alphabets"]["images"] == 160
+    assert found["verification"]["images"] == 10_000 and found["one-shot"]["images"] == 400
+    for name in ("verification", "one-shot"):
+        low, high = found[name]["accuracy_interval"]
+        assert low <= found[name]["accuracy"] <= high
+
+
+def test_alphabets_have_equal_weight_and_the_validation_its_own_references():
+    chosen = config("alphabets")
+    data = tasks.data_of(chosen)
+    trainer = experiments.build_trainer(chosen, 0, CPU, data)
+    assert isinstance(trainer.batch.positives, EqualGroups)
+    weight = np.bincount(data.groups, trainer.batch.positives.probabilities.numpy())
+    np.testing.assert_allclose(weight, 1 / len(weight))
+    assert data.references.classes == data.validation.classes != data.train.classes
+    asked = []
+
+    def by_label(x):  # a network that names the class: its first pixel is never asked for more than its own bank's
+        asked.append(len(x))
+        return x.flatten(1)
+
+    accuracy = trainer.validate(by_label, trainer.class_statistics(None))
+    pixels, labels = (torch.as_tensor(each) for each in (data.references.images, data.references.labels))
+    means = torch.stack([pixels[labels == c].flatten(1).float().mean(0) for c in range(40)]) / 255
+    chosen = np.sort(np.random.default_rng(0).permutation(len(data.validation))[:80])
+    queries = torch.as_tensor(data.validation.images[chosen]).flatten(1).float() / 255
+    right = torch.cdist(queries, means).argmin(1).numpy() == data.validation.labels[chosen]
+    assert accuracy == pytest.approx(100 * right.mean()) and asked
+
+
+def test_a_missing_archive_is_noted(tmp_path, monkeypatch, omniglot_folder):
+    chosen = config("alphabets", "random")
+    data = tasks.data_of(chosen)
+    monkeypatch.setattr(tasks, "load_one_shot", lambda: (_ for _ in ()).throw(InputError("no all_runs.zip; get it")))
+    with pytest.raises(tasks.NotThere, match="no all_runs.zip; get it"):
+        tasks.tested("one-shot", lambda x: x.flatten(1), None, chosen, data, CPU, False)
+
+
+def test_sets_that_a_network_does_not_have():
+    with pytest.raises(InputError, match="evaluation set one-shot is unknown; choose of drawers"):
+        experiments.run(config("drawers"), 0, "cpu", ["one-shot"])
