@@ -36,10 +36,15 @@ GRID = [  # method of time_to_accuracy.trainer_of, its settings
     *[("ours", {"row": "random", "batch": b, "rate": 3e-3, "schedule": "constant"}) for b in ("pooled", "pooled-near")],
     *[("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate}) for loss, batch, rate in OTHER],
 ]
-OMNIGLOT = [  # with batches of the sizes that are best on Hangul
-    ("ours", {"table": "table4", "row": "random", "batch": batch, "rate": rate, "pool_classes": 16 if batch == "pooled-near" else 32})
-    for batch, rate in itertools.product(BATCHES, (1e-3, 3e-3, 6e-3, 1e-2))
-] + [("ours", {"table": "table4", "row": "random", "batch": "pooled", "rate": 2e-2})]
+FRAMING = "canvas"  # of Omniglot's drawings: the best of the first three lines
+OMNIGLOT = [  # how drawings are reduced, then rates, with batches of the sizes that are best on Hangul
+    ("ours", {"table": "table4", "row": "random", "batch": batch, "rate": rate, "pool_classes": 16 if batch == "pooled-near" else 32, "framing": how})
+    for batch, rate, how in [
+        *[("pooled-near", 3e-3, how) for how in ("canvas", "aspect", "square")],
+        *[each for each in itertools.product(BATCHES, (1e-3, 3e-3, 6e-3, 1e-2), [FRAMING]) if each != ("pooled-near", 3e-3, FRAMING)],
+        ("pooled", 2e-2, FRAMING),
+    ]
+]
 
 
 def measure(method: str, settings: dict, device) -> dict:
@@ -56,7 +61,7 @@ def measure(method: str, settings: dict, device) -> dict:
         "images": settings.get("images", IMAGES),
         "seed": TUNING_SEED,
         "accuracy": accuracy,
-    }
+    } | ({"framing": settings["framing"]} if "framing" in settings else {})
 
 
 def main() -> None:

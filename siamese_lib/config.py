@@ -22,7 +22,7 @@ class RunConfig:
     batch: str  # one of BATCHES
     # data
     num_classes: int = 2350
-    framing: str = "aspect"  # or square
+    framing: str = "aspect"  # or square; Omniglot: canvas too
     protocol: str = ""  # Omniglot: drawers, alphabets (siamese_lib.data.splits); empty: Hangul
     split_seed: int = 0  # which drawers train, validate and test
     # loss (Eq. 1, 2, 5, 6)
@@ -90,7 +90,7 @@ TUNED = {
     ("triplet", "pooled-near"): {"rate": 3e-3},
 }
 IN_PLACE = {"pooled-hard": "hardest", "pooled-near": "nearest"}  # negatives that these batches take in place of drawn ones
-TABLES = {"table3": {"num_classes": 2350}, "table4": {"protocol": "drawers"}}
+TABLES = {"table3": {"num_classes": 2350}, "table4": {"protocol": "drawers", "framing": "canvas"}}
 PAPER = {
     "table3": {"random": 88.6, "auto-probabilistic": 90.6, "auto-clustering": 91.1, "auto-probabilistic+auto-clustering": 92.3},
     "table4": {"random": 91.25, "auto-probabilistic": 92.32, "auto-clustering": 91.6, "auto-probabilistic+auto-clustering": 93.17},
@@ -157,7 +157,8 @@ def make_config(table: str = "table3", row: str = "random", profile: str = "quic
         _choose("parameter", name, fields)
         values[name] = _typed(name, value, fields[name].type)
     config = RunConfig(**values)
-    if config.batch not in BATCHES or config.schedule not in ("one-cycle", "constant") or config.framing not in ("aspect", "square"):
+    framings = ("aspect", "square", "canvas") if config.protocol else ("aspect", "square")
+    if config.batch not in BATCHES or config.schedule not in ("one-cycle", "constant") or config.framing not in framings:
         raise InputError(f"batch={config.batch!r}, schedule={config.schedule!r}, framing={config.framing!r}: one of them is unknown; see RunConfig")
     if min(config.images, config.updates, config.chunk, config.triplets, config.pool_classes, config.num_classes - 1) < 1 or config.rate <= 0:
         raise InputError("images, updates, chunk, triplets, pool_classes and rate must be positive, num_classes at least 2")

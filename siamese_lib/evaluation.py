@@ -125,7 +125,7 @@ def evaluate(
     return result
 
 
-def nearest(embeddings: Tensor, references: Tensor, k: int, block: int = 256) -> Tensor:
+def nearest(embeddings: Tensor, references: Tensor, k: int, block: int = 64) -> Tensor:
     """(N, D) and (M, D) -> (N, k) numbers of the nearest references, nearest first; `block` rows of distances at a time.
 
     The order of the distances is that of e.r - |r|^2 / 2, one product of matrices; about the mean of the references, where it is most exact.

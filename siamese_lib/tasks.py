@@ -12,6 +12,7 @@ from siamese_lib.config import RunConfig
 from siamese_lib.data.alphabets import class_list
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.hangul import font_manifest, load_hangul
+from siamese_lib.data.omniglot import load_omniglot
 from siamese_lib.data.one_shot import load_one_shot
 from siamese_lib.data.phd08 import iter_phd08, variant_indices
 from siamese_lib.data.simulate import SIMULATOR_VERSION, iter_simulated_phd08
@@ -52,7 +53,7 @@ class TrainingData:
 def data_of(config: RunConfig) -> TrainingData:
     """The data of a configuration, read once a process."""
     if config.protocol:
-        return omniglot_data(config.protocol, config.split_seed, config.num_classes)
+        return omniglot_data(config.protocol, config.split_seed, config.num_classes, config.framing)
     return training_data(config.num_classes, config.framing)
 
 
@@ -67,9 +68,9 @@ def training_data(num_classes: int, framing: str) -> TrainingData:
 
 
 @functools.lru_cache(maxsize=2)
-def omniglot_data(protocol: str, split_seed: int, num_classes: int) -> TrainingData:
+def omniglot_data(protocol: str, split_seed: int, num_classes: int, framing: str) -> TrainingData:
     """Drawings of a reading of the split."""
-    split = omniglot_split(protocol, split_seed, num_classes)
+    split = omniglot_split(protocol, split_seed, num_classes, load_omniglot(framing=framing))
     names = ("train", "validation", "validation_references", "test", "test_references")
     prints = {name: bank.sha256() for name in names if (bank := getattr(split, name)) is not None}
     groups = alphabet_of(split.train.classes)
@@ -126,7 +127,7 @@ def tested(
         return verify(forward, *sides, device, config.chunk), None
     if name == "one-shot":
         try:
-            return one_shot(forward, load_one_shot(), device, config.chunk), None
+            return one_shot(forward, load_one_shot(framing=config.framing), device, config.chunk), None
         except InputError as error:
             raise NotThere(str(error)) from error
     banks, facts, refer = hangul_stream(name, config, device) if split is None else (iter([split.test]), {}, split.test_references)

@@ -25,7 +25,7 @@ def test_drawers(tmp_path, monkeypatch):
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
     run = experiments.run(config("drawers"), 0, "cpu", progress=False)
     found, split = run.record["evaluations"], run.record["manifest"]["split"]
-    assert set(found) == {"validation", "drawers"} and split == tasks.omniglot_data("drawers", 0, 40).split.facts
+    assert set(found) == {"validation", "drawers"} and split == tasks.omniglot_data("drawers", 0, 40, "canvas").split.facts
     assert found["drawers"]["images"] == found["validation"]["images"] == 40 * 4 and found["drawers"]["classes"] == 40
     assert sum(each["images"] for each in found["drawers"]["by_alphabet"].values()) == 160 and found["drawers"]["by_font"] == {}
     assert found["drawers"]["accuracy"] > 2 * 100 / 40  # twice chance
@@ -82,7 +82,7 @@ def test_alphabets_have_equal_weight_and_the_validation_its_own_references():
 def test_a_missing_archive_is_noted(tmp_path, monkeypatch, omniglot_folder):
     chosen = config("alphabets", "random")
     data = tasks.data_of(chosen)
-    monkeypatch.setattr(tasks, "load_one_shot", lambda: (_ for _ in ()).throw(InputError("no all_runs.zip; get it")))
+    monkeypatch.setattr(tasks, "load_one_shot", lambda **_: (_ for _ in ()).throw(InputError("no all_runs.zip; get it")))
     with pytest.raises(tasks.NotThere, match="no all_runs.zip; get it"):
         tasks.tested("one-shot", lambda x: x.flatten(1), None, chosen, data, CPU, False)
 

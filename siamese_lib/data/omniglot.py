@@ -16,15 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from siamese_lib.data.bank import ImageBank
-from siamese_lib.data.framing import SIDE
+from siamese_lib.data.framing import FRAMINGS, SIDE, frame, tight
 from siamese_lib.errors import InputError
 from siamese_lib.paths import cache_folder, data_folder
 from siamese_lib.storage import atomic_write
 
 CANVAS = 105  # pixels a side of a drawing
 DRAWERS = 20
-CONTRAST = 1.0  # factor on the reduced ink, clipped at 255; 1 leaves the area average as it is
-VERSION = 1  # of the cached images: raise it whenever they may change
+VERSION = 2  # of the cached images: raise it whenever they may change
 
 # Characters of every alphabet, in the two parts that are published.
 ALPHABETS = {
@@ -109,18 +108,18 @@ class _Part:
     fingerprint: str
 
 
-def load_omniglot(folder: Path | str | None = None, download: bool = True) -> ImageBank:
+def load_omniglot(folder: Path | str | None = None, framing: str = "canvas", download: bool = True) -> ImageBank:
     """All 32,460 drawings.
 
     Args:
         folder: holds images_background.zip and images_evaluation.zip, or the same unpacked (a zip file is preferred); default `omniglot/` in the
             data folder. Decoding takes ten seconds the first time; the result is kept in the cache under the hash of the files.
+        framing: see `reduce_drawings`.
         download: whether files that the default folder lacks are downloaded into the cache (14 MB).
 
     Returns:
         Bank of 1,623 classes named `alphabet/characterNN`: the 964 of the background set, then the 659 of the evaluation set, each sorted by alphabet
         and character. 20 drawings a class, by drawer. meta columns: alphabet, character, drawer (1..20), subset ("background" or "evaluation").
-        Images: the whole 105 x 105 canvas inverted and reduced to 37 x 37 by averaging over the area of each pixel, times `CONTRAST`.
 
     Raises:
         InputError: no Omniglot there, a damaged file, a missing or surplus alphabet, character or drawing, the two sets swapped, or a drawing that is
@@ -136,17 +135,30 @@ def load_omniglot(folder: Path | str | None = None, download: bool = True) -> Im
     rows = [(*key, part.subset) for part, key in keys]
     classes = list(dict.fromkeys(f"{alphabet}/{character}" for alphabet, character, _, _ in rows))
     labels = np.arange(len(rows), dtype=np.int64) // DRAWERS
-    images = _cached_images(parts, len(rows))
+    images = _cached_images(parts, len(rows), framing)
     return ImageBank(images, labels, classes, pd.DataFrame(rows, columns=["alphabet", "character", "drawer", "subset"]))
 
 
-def reduce_drawings(ink: np.ndarray) -> np.ndarray:
-    """(N, 105, 105) ink in [0, 1] -> (N, 37, 37) uint8: each pixel averages the area that it covers, times `CONTRAST`, clipped at 255."""
+def reduce_drawings(ink: np.ndarray, framing: str = "canvas") -> np.ndarray:
+    """(N, 105, 105) ink in [0, 1] -> (N, 37, 37) uint8, every pixel an average over the area that it covers.
+
+    Args:
+        ink: of drawings, dark on white as 1 on 0.
+        framing: "canvas" reduces the whole canvas, so where and how large somebody drew is kept; "aspect" and "square" cut out the ink and frame it
+            as printed glyphs are framed (`siamese_lib.data.framing.frame`).
+
+    Raises:
+        InputError: unknown framing.
+    """
+    if framing in FRAMINGS:
+        return frame(*tight(np.asarray(ink) * np.float32(255)), framing).numpy()
+    if framing != "canvas":
+        raise InputError(f"framing {framing!r} is unknown; use one of canvas, {', '.join(FRAMINGS)}")
     edges = np.arange(SIDE + 1) * CANVAS / SIDE
     source = np.arange(CANVAS)
     covered = np.minimum(edges[1:, None], source + 1) - np.maximum(edges[:-1, None], source)
     weights = (np.maximum(covered, 0) * SIDE / CANVAS).astype(np.float32)
-    return np.clip(weights @ ink.astype(np.float32) @ weights.T * (255 * CONTRAST) + 0.5, 0, 255).astype(np.uint8)
+    return np.clip(weights @ ink.astype(np.float32) @ weights.T * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def _place(folder: Path | str | None, subset: str, download: bool) -> Path:
@@ -243,8 +255,8 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _cached_images(parts: list[_Part], count: int) -> np.ndarray:
-    key = hashlib.sha256(f"{VERSION} {SIDE} {CONTRAST} {' '.join(part.fingerprint for part in parts)}".encode()).hexdigest()[:32]
+def _cached_images(parts: list[_Part], count: int, framing: str) -> np.ndarray:
+    key = hashlib.sha256(f"{VERSION} {SIDE} {framing} {' '.join(part.fingerprint for part in parts)}".encode()).hexdigest()[:32]
     path = cache_folder() / f"omniglot-{key}.npz"
     if path.is_file():
         try:
@@ -255,17 +267,17 @@ def _cached_images(parts: list[_Part], count: int) -> np.ndarray:
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
             pass
         warnings.warn(f"cached drawings {path} are damaged; decoding them again", stacklevel=3)
-    images = np.concatenate([batch for part in parts for batch in _decoded(part)])
+    images = np.concatenate([batch for part in parts for batch in _decoded(part, framing)])
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, images=images)
     return images
 
 
-def _decoded(part: _Part, batch: int = 1000) -> Iterator[np.ndarray]:
+def _decoded(part: _Part, framing: str, batch: int = 1000) -> Iterator[np.ndarray]:
     """Reduced drawings in order, (at most `batch`, 37, 37) uint8 at a time."""
     keys = sorted(part.drawings)
     for start in range(0, len(keys), batch):
-        yield reduce_drawings(np.stack([_ink(part, part.drawings[key]) for key in keys[start : start + batch]]))
+        yield reduce_drawings(np.stack([_ink(part, part.drawings[key]) for key in keys[start : start + batch]]), framing)
 
 
 def _ink(part: _Part, name: str) -> np.ndarray:

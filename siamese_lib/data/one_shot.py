@@ -29,11 +29,12 @@ class OneShotRuns(NamedTuple):
     answers: np.ndarray
 
 
-def load_one_shot(path: Path | str | None = None) -> OneShotRuns:
+def load_one_shot(path: Path | str | None = None, framing: str = "canvas") -> OneShotRuns:
     """The official 400 trials, reduced as `load_omniglot` reduces drawings.
 
     Args:
         path: all_runs.zip; default `omniglot/all_runs.zip` in the data folder, else it is downloaded into the cache.
+        framing: see `siamese_lib.data.omniglot.reduce_drawings`.
 
     Raises:
         InputError: no such file, a damaged one, a drawing or an answer that is missing.
@@ -44,7 +45,7 @@ def load_one_shot(path: Path | str | None = None) -> OneShotRuns:
     path = Path(path)
     try:
         archive = zipfile.ZipFile(path)
-        found = {kind: [_drawings(archive, path, kind, run) for run in range(1, RUNS + 1)] for kind in ("training/class", "test/item")}
+        found = {kind: [_drawings(archive, path, kind, run, framing) for run in range(1, RUNS + 1)] for kind in ("training/class", "test/item")}
         answers = np.stack([_answers(archive, path, run) for run in range(1, RUNS + 1)])
     except FileNotFoundError as error:
         raise InputError(f"no {path}; {GET_IT}") from error
@@ -60,9 +61,9 @@ def _read(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
         raise InputError(f"{path} lacks {name}; {GET_IT}") from None
 
 
-def _drawings(archive: zipfile.ZipFile, path: Path, kind: str, run: int) -> np.ndarray:
+def _drawings(archive: zipfile.ZipFile, path: Path, kind: str, run: int, framing: str) -> np.ndarray:
     names = [f"run{run:02}/{kind}{number:02}.png" for number in range(1, WAYS + 1)]
-    return reduce_drawings(np.stack([drawn_ink(_read(archive, path, name), f"{path}: {name}") for name in names]))
+    return reduce_drawings(np.stack([drawn_ink(_read(archive, path, name), f"{path}: {name}") for name in names]), framing)
 
 
 def _answers(archive: zipfile.ZipFile, path: Path, run: int) -> np.ndarray:

@@ -277,3 +277,15 @@ def test_two_real_drawings_are_identical(real_bank):
     count = Counter(pixels)
     twins = real_bank.meta[[count[image] > 1 for image in pixels]]
     assert twins[["alphabet", "character", "drawer"]].to_numpy().tolist() == [["Braille", "character01", 3], ["Braille", "character01", 19]]
+
+
+def test_cutting_out_the_ink():
+    ink = np.zeros((2, 105, 105))
+    ink[0, 40:75, 50:57] = 1  # a bar of 35 x 7 fills the height as it is
+    ink[1, 3:10, 3:73] = 1  # 7 x 70 is halved to 4 x 35
+    first, second = reduce_drawings(ink, "aspect")
+    assert (first[1:36, 15:22] == 255).all() and first.sum() == 255 * 35 * 7
+    assert second.sum() == 255 * 35 * 4 and second.any(0).sum() == 35
+    assert (reduce_drawings(ink[:1], "square")[0, 1:36, 1:36] == 255).all()
+    with pytest.raises(InputError, match="framing 'round' is unknown; use one of canvas, aspect, square"):
+        reduce_drawings(ink, "round")
