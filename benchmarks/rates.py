@@ -36,7 +36,7 @@ GRID = [  # method of time_to_accuracy.trainer_of, its settings
     *[("ours", {"row": "random", "batch": b, "rate": 3e-3, "schedule": "constant"}) for b in ("pooled", "pooled-near")],
     *[("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate}) for loss, batch, rate in OTHER],
 ]
-FRAMING = "canvas"  # of Omniglot's drawings: the best of the first three lines
+FRAMING = "aspect"  # of Omniglot's drawings: square is not better, canvas far worse (the first three lines)
 OMNIGLOT = [  # how drawings are reduced, then rates, with batches of the sizes that are best on Hangul
     ("ours", {"table": "table4", "row": "random", "batch": batch, "rate": rate, "pool_classes": 16 if batch == "pooled-near" else 32, "framing": how})
     for batch, rate, how in [

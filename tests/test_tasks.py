@@ -25,7 +25,7 @@ def test_drawers(tmp_path, monkeypatch):
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
     run = experiments.run(config("drawers"), 0, "cpu", progress=False)
     found, split = run.record["evaluations"], run.record["manifest"]["split"]
-    assert set(found) == {"validation", "drawers"} and split == tasks.omniglot_data("drawers", 0, 40, "canvas").split.facts
+    assert set(found) == {"validation", "drawers"} and split == tasks.omniglot_data("drawers", 0, 40, "aspect").split.facts
     assert found["drawers"]["images"] == found["validation"]["images"] == 40 * 4 and found["drawers"]["classes"] == 40
     assert sum(each["images"] for each in found["drawers"]["by_alphabet"].values()) == 160 and found["drawers"]["by_font"] == {}
     assert found["drawers"]["accuracy"] > 2 * 100 / 40  # twice chance
