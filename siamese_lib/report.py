@@ -169,7 +169,7 @@ def write_tables() -> list[str]:
             write_text(folder / f"{table}{suffix}", text)
             written.append(f"results/{table}{suffix}")
         readme = repository_root() / "README.md"
-        write_text(readme, readme_with_block(readme.read_text(encoding="utf-8"), table, markdown(frame)))
+        write_text(readme, readme_with_block(readme.read_text(encoding="utf-8"), table, markdown(frame) if len(frame) else ""))
     fonts = [frame for table in PAPER if len(frame := by_font_frame(records, table))]
     write_text(folder / "by_font.csv", _csv(pd.concat(fonts) if fonts else by_font_frame([], "")))
     return [*written, "results/by_font.csv", "README.md"]

@@ -150,7 +150,7 @@ def test_readme_shows_the_table_and_keeps_the_rest(written):
     folder = written([record()])
     text = (folder / "README.md").read_text(encoding="utf-8")
     table = (folder / "results" / "table3.md").read_text(encoding="utf-8")
-    assert text.startswith(f"# Über\n\n<!-- table3 -->\n{table}<!-- /table3 -->\nend\n<!-- table4 -->\n| row |") and "| random |" in table
+    assert text.startswith(f"# Über\n\n<!-- table3 -->\n{table}<!-- /table3 -->\nend\n<!-- table4 -->\n<!-- /table4 -->\n") and "| random |" in table
     written([record(), record("auto-clustering")])
     assert (folder / "README.md").read_text(encoding="utf-8").count("| auto-clustering |") == 1
 
