@@ -26,6 +26,7 @@ HARD = list(itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2)
 PML_BEST = list(itertools.product(("multi-similarity", "circle"), [(2e-2, 32), (3e-3, 16), (1e-2, 16)]))  # what led at 256 images
 SMALL = list(itertools.product((3e-3, 6e-3), (8,)))  # and what led at 128
 OTHER = list(itertools.product(("contrastive", "triplet"), BATCHES, (1e-3, 3e-3, 1e-2)))
+EDGE = [("contrastive", "pooled-hard"), ("contrastive", "pooled-near"), *[("triplet", batch) for batch in BATCHES]]  # best at the edge of these
 GRID = [  # method of time_to_accuracy.trainer_of, its settings
     *[("ours", {"row": "random", "batch": batch, "rate": rate}) for batch, rate in RATES],
     *[("ours", {"row": "random", "batch": batch, "rate": rate, "pool_classes": half}) for batch, rate, half in HARD],
@@ -34,7 +35,7 @@ GRID = [  # method of time_to_accuracy.trainer_of, its settings
     *[("ours", {"row": "random", "batch": "pooled-near", "rate": rate, "pool_classes": half}) for rate, half in SMALL],
     *[("pml/circle", {"rate": rate, "pool_classes": half}) for rate, half in SMALL],
     *[("ours", {"row": "random", "batch": b, "rate": 3e-3, "schedule": "constant"}) for b in ("pooled", "pooled-near")],
-    *[("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate}) for loss, batch, rate in OTHER],
+    *[("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate}) for loss, batch, rate in [*OTHER, *[(*each, 2e-2) for each in EDGE]]],
 ]
 FRAMING = "aspect"  # of Omniglot's drawings: square is not better, canvas far worse (the first three lines)
 OMNIGLOT = [  # how drawings are reduced, then rates, with batches of the sizes that are best on Hangul

@@ -1,7 +1,7 @@
 """Eq. 8: nearest ideal vector, streamed over banks of images; beside it top-5 and Recall@1."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from siamese_lib.errors import InputError
 from siamese_lib.model import to_float
 
 BOOTSTRAP = 1000  # resamples of the classes
+BLOCK = 64  # rows of distances at a time: with all training samples of Hangul 5 MB
 
 
 def embed(forward: Callable[[Tensor], Tensor], images: Tensor, chunk: int = 256) -> Tensor:
@@ -97,12 +98,14 @@ def evaluate(
         centroids: (C, D) ideal vectors of the training classes.
         classes: their C names; a bank's classes must be the same list.
         banks: test images, streamed; only one bank is in memory at a time.
-        gallery: embeddings (M, D) and labels (M,) of the training samples. Recall@1 is the share of test images whose nearest single
-            training sample is of their class (ours: test images of one class are copies of a few scans, so neighbours among them say little).
+        gallery: embeddings (M, D) and labels (M,) of the training samples, one or more a class. Recall@1 is the share of test images whose
+            nearest single training sample is of their class (ours: test images of one class are copies of a few scans, so neighbours among
+            them say little).
         chunk: images embedded at once.
     """
     result = Evaluation(classes, np.zeros(len(classes), np.int64), np.zeros(len(classes), np.int64), gallery=gallery is not None)
     device = centroids.device
+    own = None if gallery is None else _samples_of_classes(gallery[1], len(classes))
     for bank in banks:
         if bank.classes != classes:
             raise InputError(
@@ -116,7 +119,7 @@ def evaluate(
         hit = near[:, 0] == labels
         result.top5 += int((near == labels[:, None]).any(1).sum())
         if gallery is not None:
-            result.recall += int((gallery[1][nearest(embeddings, gallery[0], 1)[:, 0]] == labels).sum())
+            result.recall += int(nearest_is_own(embeddings, gallery[0], own[labels]).sum())
         hit = hit.cpu().numpy()
         result.total += np.bincount(bank.labels, minlength=len(classes))
         result.correct += np.bincount(bank.labels[hit], minlength=len(classes))
@@ -125,16 +128,34 @@ def evaluate(
     return result
 
 
-def nearest(embeddings: Tensor, references: Tensor, k: int, block: int = 64) -> Tensor:
-    """(N, D) and (M, D) -> (N, k) numbers of the nearest references, nearest first; `block` rows of distances at a time.
+def nearest(embeddings: Tensor, references: Tensor, k: int) -> Tensor:
+    """(N, D) and (M, D) -> (N, k) numbers of the nearest references, nearest first."""
+    return torch.cat([scores.topk(k).indices for scores in _scores(embeddings, references)])
+
+
+def nearest_is_own(embeddings: Tensor, references: Tensor, own: Tensor) -> Tensor:
+    """(N, D), (M, D) and the numbers of each one's own references (N, j) -> (N,) bool: whether one of those is the nearest, or as near."""
+    parts = zip(_scores(embeddings, references), own.split(BLOCK), strict=True)
+    return torch.cat([scores.gather(1, mine).amax(1) >= scores.amax(1) for scores, mine in parts])
+
+
+def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
+    """`BLOCK` rows of (N, M) at a time; the larger, the nearer.
 
     The order of the distances is that of e.r - |r|^2 / 2, one product of matrices; about the mean of the references, where it is most exact.
     """
     middle = references.mean(0)
     r = references - middle
     offset = r.square().sum(1) / -2
-    scores = (torch.addmm(offset, part - middle, r.T) for part in embeddings.split(block))
-    return torch.cat([each.max(1, keepdim=True).indices if k == 1 else each.topk(k).indices for each in scores])
+    for part in embeddings.split(BLOCK):
+        yield torch.addmm(offset, part - middle, r.T)
+
+
+def _samples_of_classes(labels: Tensor, num_classes: int) -> Tensor:
+    """(M,) labels, each class at least once -> (C, j) numbers of its samples, the last repeated where it has fewer than the largest class."""
+    counts = torch.bincount(labels, minlength=num_classes)
+    place = torch.arange(int(counts.max()), device=labels.device).expand(num_classes, -1)
+    return torch.argsort(labels, stable=True)[(counts.cumsum(0) - counts)[:, None] + torch.minimum(place, counts[:, None] - 1)]
 
 
 def _count_groups(result: Evaluation, bank: ImageBank, hit: np.ndarray) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError
-from siamese_lib.evaluation import embed, evaluate, nearest
+from siamese_lib.evaluation import _samples_of_classes, embed, evaluate, nearest, nearest_is_own
 
 
 def flat(x: torch.Tensor) -> torch.Tensor:
@@ -85,8 +85,18 @@ def test_embed_chunks():
 
 def test_nearest_in_blocks():
     g = torch.Generator().manual_seed(0)
-    x, y = torch.randn(50, 3, generator=g), torch.randn(20, 3, generator=g)
-    assert torch.equal(nearest(x, y, 4, block=7), torch.cdist(x, y).argsort(1)[:, :4])
+    x, y = torch.randn(150, 3, generator=g) + 40, torch.randn(20, 3, generator=g) + 40  # three blocks, far from zero
+    assert torch.equal(nearest(x, y, 4), torch.cdist(x.double(), y.double()).argsort(1)[:, :4])
+
+
+def test_nearest_is_own_against_all_distances():
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(150, 3, generator=g), torch.randn(40, 3, generator=g)
+    labels, gallery = torch.randint(0, 9, (150,), generator=g), torch.cat([torch.arange(9), torch.randint(0, 9, (31,), generator=g)])
+    own = _samples_of_classes(gallery, 9)
+    assert all(set(own[c].tolist()) == set(torch.nonzero(gallery == c)[:, 0].tolist()) for c in range(9))
+    wanted = gallery[torch.cdist(x, y).argmin(1)] == labels
+    assert torch.equal(nearest_is_own(x, y, own[labels]), wanted) and 0 < wanted.sum() < 150
 
 
 def test_other_classes_and_empty_sets_are_errors():

@@ -110,8 +110,8 @@ def tight(images: torch.Tensor | np.ndarray, threshold: float = 0) -> tuple[torc
     column = torch.arange(max(1, int(widths.max())), device=images.device)
     rows = (tops[:, None] + row).clamp(max=images.shape[1] - 1)
     columns = (lefts[:, None] + column).clamp(max=images.shape[2] - 1)
-    number = torch.arange(len(images), device=images.device)
-    cropped = images[number[:, None, None], rows[:, :, None], columns[:, None, :]]
+    high = images.gather(1, rows[:, :, None].expand(-1, -1, images.shape[2]))
+    cropped = high.gather(2, columns[:, None, :].expand(-1, rows.shape[1], -1))
     inside = (row[None, :] < heights[:, None])[:, :, None] & (column[None, :] < widths[:, None])[:, None, :]
     return cropped * inside.to(cropped.dtype), heights, widths
 
