@@ -98,7 +98,7 @@ def evaluate(
         centroids: (C, D) ideal vectors of the training classes.
         classes: their C names; a bank's classes must be the same list.
         banks: test images, streamed; only one bank is in memory at a time.
-        gallery: embeddings (M, D) and labels (M,) of the training samples, one or more a class. Recall@1 is the share of test images whose
+        gallery: embeddings (M, D) and labels (M,) of the training samples. Recall@1 is the share of test images whose
             nearest single training sample is of their class (ours: test images of one class are copies of a few scans, so neighbours among
             them say little).
         chunk: images embedded at once.
@@ -134,9 +134,9 @@ def nearest(embeddings: Tensor, references: Tensor, k: int) -> Tensor:
 
 
 def nearest_is_own(embeddings: Tensor, references: Tensor, own: Tensor) -> Tensor:
-    """(N, D), (M, D) and the numbers of each one's own references (N, j) -> (N,) bool: whether one of those is the nearest, or as near."""
+    """(N, D), (M, D) and the numbers of each one's own references (N, j), -1 for none -> (N,) bool: whether one of those is the nearest."""
     parts = zip(_scores(embeddings, references), own.split(BLOCK), strict=True)
-    return torch.cat([scores.gather(1, mine).amax(1) >= scores.amax(1) for scores, mine in parts])
+    return torch.cat([(scores.gather(1, mine.clamp(min=0)).amax(1) >= scores.amax(1)) & (mine[:, 0] >= 0) for scores, mine in parts])
 
 
 def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
@@ -152,10 +152,11 @@ def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
 
 
 def _samples_of_classes(labels: Tensor, num_classes: int) -> Tensor:
-    """(M,) labels, each class at least once -> (C, j) numbers of its samples, the last repeated where it has fewer than the largest class."""
+    """(M,) labels -> (C, j) numbers of each class's samples; the last is repeated where there are fewer than in the largest class, -1 is none."""
     counts = torch.bincount(labels, minlength=num_classes)
     place = torch.arange(int(counts.max()), device=labels.device).expand(num_classes, -1)
-    return torch.argsort(labels, stable=True)[(counts.cumsum(0) - counts)[:, None] + torch.minimum(place, counts[:, None] - 1)]
+    row = (counts.cumsum(0) - counts)[:, None] + torch.minimum(place, counts[:, None] - 1).clamp(min=0)
+    return torch.where(counts[:, None] > 0, torch.argsort(labels, stable=True)[row.clamp(max=len(labels) - 1)], -1)
 
 
 def _count_groups(result: Evaluation, bank: ImageBank, hit: np.ndarray) -> None:
