@@ -81,12 +81,12 @@ TUNED = {
     ("metric", "pooled-near"): {"rate": 6e-3, "pool_classes": 16},
     ("contrastive", "literal"): {"rate": 3e-3},
     ("contrastive", "pooled"): {"rate": 3e-3},
-    ("contrastive", "pooled-hard"): {"rate": 1e-2, "pool_classes": 32},
+    ("contrastive", "pooled-hard"): {"rate": 2e-2, "pool_classes": 32},
     ("contrastive", "pooled-near"): {"rate": 1e-2, "pool_classes": 32},
     ("triplet", "literal"): {"rate": 1e-2},
-    ("triplet", "pooled"): {"rate": 1e-2},
+    ("triplet", "pooled"): {"rate": 2e-2},
     ("triplet", "pooled-hard"): {"rate": 1e-2, "pool_classes": 32},
-    ("triplet", "pooled-near"): {"rate": 1e-2, "pool_classes": 32},
+    ("triplet", "pooled-near"): {"rate": 2e-2, "pool_classes": 32},
 }
 IN_PLACE = {"pooled-hard": "hardest", "pooled-near": "nearest"}  # negatives that these batches take in place of drawn ones
 TABLES = {"table3": {"num_classes": 2350}, "table4": {"protocol": "drawers", "framing": "aspect"}}
