@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from siamese_lib.config import ROWS
+from siamese_lib.config import ROWS, SEEDS
 from siamese_lib.paths import results_folder
 from siamese_lib.plots import figure_hashes
 from siamese_lib.records import NPZ_LIMIT, published_arrays, published_records
@@ -18,11 +18,12 @@ def test_figures_are_drawn_from_the_published_records():
     assert {path.stem for path in (results_folder() / "figures").glob("*.png")} == set(stored)
 
 
+@pytest.mark.parametrize("profile", ["quick", "cpu"])
 @pytest.mark.parametrize("dataset", ["phd08-sim", "phd08"])
-def test_table_3_has_its_four_rows(dataset):
+def test_table_3_has_its_four_rows(dataset, profile):
     table = pd.read_csv(results_folder() / "table3.csv", keep_default_na=False, na_values={"accuracy_ci95": "", "paper_accuracy": ""})
-    lines = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == "quick")]
-    assert lines.row.tolist() == list(ROWS)
+    lines = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == profile)]
+    assert lines.row.tolist() == list(ROWS) and (lines.seeds == SEEDS[profile]).all()
     assert (lines.classes == (2350 if dataset == "phd08-sim" else 3)).all()
     assert lines.paper_accuracy.notna().all() == (dataset == "phd08-sim")
 
