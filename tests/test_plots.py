@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from siamese_lib import plots
 from siamese_lib.config import ROWS, make_config
+from siamese_lib.data.alphabets import class_list
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError
-from siamese_lib.experiments import class_list
 from siamese_lib.plots import glyphs, published, style
 from siamese_lib.plots.curves import by_font, curves, spread_out
 from siamese_lib.records import save_arrays
