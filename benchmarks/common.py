@@ -20,7 +20,11 @@ from siamese_lib.storage import write_json, write_text
 
 
 def load() -> float:
-    """Programs waiting for a processor, mean of the last minute; a notice where that disturbs what is measured."""
+    """Programs waiting for a processor, mean of the last minute, after at most three minutes of waiting; a notice where it disturbs what is measured."""
+    for _ in range(18):  # what ran just before is in that mean for a minute or two
+        if os.getloadavg()[0] <= 0.5:
+            break
+        time.sleep(10)
     one_minute = os.getloadavg()[0]
     if one_minute > 0.5:
         print(f"notice: the load of this machine is {one_minute:.1f}; stop other programs, or the figures are theirs too", file=sys.stderr)

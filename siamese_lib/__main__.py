@@ -5,8 +5,7 @@ import json
 import os
 import sys
 
-from siamese_lib.config import BATCHES, PROFILES, ROWS, SEEDS, TABLES, make_config, rows_of
-from siamese_lib.data.splits import PROTOCOLS
+from siamese_lib.config import BATCHES, PROFILES, PROTOCOLS, ROWS, SEEDS, TABLES, make_config, rows_of
 from siamese_lib.errors import InputError
 
 

@@ -91,7 +91,7 @@ def without_training(monkeypatch, tmp_path):
     from siamese_lib.data.alphabets import class_list
     from siamese_lib.data.bank import ImageBank
 
-    bank = ImageBank(np.full((2, 37, 37), 255, np.uint8), np.arange(2), class_list(2350), pd.DataFrame({"face": ["a", "b"]}))
+    bank = ImageBank(np.full((2350, 37, 37), 255, np.uint8), np.arange(2350), class_list(2350), pd.DataFrame({"face": ["a"] * 2350}))
     data = tasks.TrainingData(bank, bank, {"fonts": {"fallback": False}})
     asked = []
 

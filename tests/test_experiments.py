@@ -96,7 +96,7 @@ def test_another_simulator_tests_a_finished_run_anew(finished, monkeypatch, tmp_
     shutil.copytree(finished.folder, tmp_path / finished.folder.name)
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
-    monkeypatch.setattr(experiments, "SIMULATOR_VERSION", 99)
+    monkeypatch.setattr(tasks, "SIMULATOR_VERSION", 99)
     again = experiments.run(config(), 0, "cpu", ["phd08-sim"], progress=False)
     assert finished.record["evaluations"]["phd08-sim"]["simulator"] != 99 == again.record["evaluations"]["phd08-sim"]["simulator"]
     assert again.record["history"] == finished.record["history"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from siamese_lib.config import PROTOCOLS
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.omniglot import ALPHABETS, DRAWERS, load_omniglot
 from siamese_lib.errors import InputError
 
-PROTOCOLS = {"drawers": 1623, "alphabets": 964}  # classes that are trained
 # The alphabets of Lake's 20 one-shot runs (all_runs.zip), found by their drawings; the other ten of the evaluation set serve validation.
 TEST_ALPHABETS = (
     "Atlantean",

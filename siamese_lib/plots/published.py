@@ -16,7 +16,6 @@ from siamese_lib.errors import InputError
 from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves, by_font, curves, describe, kind, probability_evolution
 from siamese_lib.plots.glyphs import cluster_sheet, confusion_sheet, glyph_map, hangul_layout, largest_clusters
 from siamese_lib.plots.style import row_name, use_style
-from siamese_lib.records import uses_stopgap
 from siamese_lib.storage import atomic_write, write_json
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]  # run id -> the arrays of its .npz
@@ -32,7 +31,7 @@ def figures(records: list[dict], arrays_by_id: Arrays) -> dict[str, tuple[Callab
     runs with the PyPI faces; no records, no figures.
     """
     found = {}
-    records = [record for record in records if not uses_stopgap(record)]
+    records = [record for record in records if not record["manifest"].get("fonts", {}).get("fallback", False)]
     for table in sorted({record["config"]["table"] for record in records}):
         group = _largest_group([record for record in records if record["config"]["table"] == table])
         found[f"{table}_accuracy"] = functools.partial(accuracy_curves, group), curves(group) | {"note": describe(group)}
