@@ -20,7 +20,7 @@ from siamese_lib.storage import write_json, write_text
 
 
 def load() -> float:
-    """Programs waiting for a processor, mean of the last minute, after at most three minutes of waiting; a notice where it disturbs what is measured."""
+    """Programs waiting for a processor, mean of the last minute, after three minutes of waiting at most; a notice where that is too many."""
     for _ in range(18):  # what ran just before is in that mean for a minute or two
         if os.getloadavg()[0] <= 0.5:
             break

@@ -37,8 +37,8 @@ def test_published_benchmarks_have_their_columns_and_records(name):
     folder = results_folder() / "benchmarks"
     assert list(pd.read_csv(folder / f"{name}.csv").columns) == COLUMNS[name].split()
     record = json.loads((folder / f"{name}.json").read_text())
-    # Timed on a quiet machine. Four records of one chain were begun while the mean of the last minute still held the benchmark before, which uses both
-    # processors; `load` waits for that now.
+    # Timed on a quiet machine. Four records of one chain were begun while the mean of the last minute still held the benchmark before,
+    # which uses both processors; `load` waits for that now.
     limit = 2.1 if record["created"].startswith("2026-11-26") else 1.5
     assert record["git"] and record["versions"]["torch"] and record.get("load", 0) < limit
 
