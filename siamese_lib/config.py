@@ -87,6 +87,12 @@ TUNED = {
     ("triplet", "pooled-hard"): {"rate": 1e-2, "pool_classes": 32},
     ("triplet", "pooled-near"): {"rate": 2e-2, "pool_classes": 32},
 }
+TUNED_OMNIGLOT = {  # in place of those for drawings; chosen on validation drawers (python -m benchmarks.rates omniglot)
+    ("metric", "literal"): {"rate": 1e-2},
+    ("metric", "pooled"): {"rate": 1e-2},
+    ("metric", "pooled-hard"): {"rate": 6e-3},
+    ("metric", "pooled-near"): {"rate": 6e-3},
+}
 IN_PLACE = {"pooled-hard": "hardest", "pooled-near": "nearest"}  # negatives that these batches take in place of drawn ones
 PROTOCOLS = {"drawers": 1623, "alphabets": 964}  # readings of the Omniglot split, and how many classes are trained in each
 TABLES = {"table3": {"num_classes": 2350}, "table4": {"protocol": "drawers", "framing": "aspect"}}
@@ -150,7 +156,8 @@ def make_config(table: str = "table3", row: str = "random", profile: str = "quic
         if mining not in rows_of(values["batch"]):
             raise InputError(f"row={row!r}: batch {batch} takes its own negatives; choose one of {', '.join(rows_of(values['batch']))}")
         values["negatives"] = IN_PLACE[values["batch"]]
-    values = TUNED[loss, values["batch"]] | values
+    drawn = TUNED_OMNIGLOT.get((loss, values["batch"]), {}) if values.get("protocol") else {}
+    values = TUNED[loss, values["batch"]] | drawn | values
     fields = {f.name: f for f in dataclasses.fields(RunConfig)}
     for name, value in changes.items():
         _choose("parameter", name, fields)

@@ -85,3 +85,9 @@ def test_table_4_has_a_network_for_each_split():
         make_config("table4", protocol="halves")
     with pytest.raises(InputError, match="protocol='drawers': table3 has no protocols"):
         make_config("table3", protocol="drawers")
+
+
+def test_drawings_have_rates_of_their_own():
+    assert (make_config("table4").rate, make_config("table3").rate) == (1e-2, 2e-2)
+    assert make_config("table4", batch="pooled-hard").rate == 6e-3 and make_config("table4", batch="pooled-near").pool_classes == 16
+    assert make_config("table4", rate=0.5).rate == 0.5
