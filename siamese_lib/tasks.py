@@ -130,7 +130,8 @@ def tested(
             return one_shot(forward, load_one_shot(framing=config.framing), device, config.chunk), None
         except InputError as error:
             raise NotThere(str(error)) from error
-    banks, facts, refer = hangul_stream(name, config, device) if split is None else (iter([split.test]), {}, split.test_references)
+    banks, facts = hangul_stream(name, config, device) if split is None else (iter([split.test]), {})
+    refer = split and split.test_references
     centroids, gallery = references(refer or data.train)
     classes = (refer or data.train).classes
     result = evaluate(forward, centroids, classes, _with_bar(banks, name, progress), gallery, config.chunk)
@@ -139,18 +140,18 @@ def tested(
     return result.summary() | facts, None if refer else result.class_accuracy()
 
 
-def hangul_stream(name: str, config: RunConfig, device: torch.device) -> tuple[Iterator[ImageBank], dict, None]:
+def hangul_stream(name: str, config: RunConfig, device: torch.device) -> tuple[Iterator[ImageBank], dict]:
     """A Hangul test set as a stream of banks, with facts for the record."""
     classes = class_list(config.num_classes)
     if name == "phd08-sim":
         facts = {"variants": config.variants, "simulator": SIMULATOR_VERSION, "manifest": font_manifest("test", characters=classes)}
-        return iter_simulated_phd08(variants=config.variants, framing=config.framing, device=str(device), characters=classes), facts, None
+        return iter_simulated_phd08(variants=config.variants, framing=config.framing, device=str(device), characters=classes), facts
     if config.num_classes != 2350:
         raise NotThere(f"PHD08 has 2,350 classes, the network {config.num_classes}")
     folder = data_folder() / "phd08"
     if not folder.is_dir() or not any(folder.glob("*.txt")):
         raise NotThere(f"no class files in {folder}; unpack PHD08 and set SIAMESE_DATA to the folder above phd08/")
-    return iter_phd08(folder, framing=config.framing), {"files": len(list(folder.glob("*.txt")))}, None
+    return iter_phd08(folder, framing=config.framing), {"files": len(list(folder.glob("*.txt")))}
 
 
 def _with_bar(banks: Iterator[ImageBank], name: str, progress: bool) -> Iterator[ImageBank]:

@@ -33,15 +33,19 @@ def test_publish_writes_a_table_and_its_record(monkeypatch, tmp_path, capsys):
     assert "0.912" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted((results_folder() / "benchmarks").glob("*.csv"))])
+# Begun while the mean load of the last minute still held the benchmark before, which uses both processors; to be measured again. Strict: whoever
+# publishes a quiet record has to take its name out.
+TOO_LOUD = {"step", "scale", "evaluation", "time_to_accuracy"}
+LOUD = pytest.mark.xfail(reason="the record says that it was not measured on a quiet machine", strict=True)
+NAMES = [path.stem for path in sorted((results_folder() / "benchmarks").glob("*.csv"))]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=LOUD) if name in TOO_LOUD else name for name in NAMES])
 def test_published_benchmarks_have_their_columns_and_records(name):
     folder = results_folder() / "benchmarks"
     assert list(pd.read_csv(folder / f"{name}.csv").columns) == COLUMNS[name].split()
     record = json.loads((folder / f"{name}.json").read_text())
-    # Timed on a quiet machine. Four records of one chain were begun while the mean of the last minute still held the benchmark before,
-    # which uses both processors; `load` waits for that now.
-    limit = 2.1 if record["created"].startswith("2026-11-26") else 1.5
-    assert record["git"] and record["versions"]["torch"] and record.get("load", 0) < limit
+    assert record["git"] and record["versions"]["torch"] and record.get("load", 0) < 1.5  # timed on a quiet machine
 
 
 def test_ratio_by_hand():

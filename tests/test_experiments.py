@@ -141,7 +141,7 @@ def test_class_lists():
 
 
 def test_real_phd08_is_tested_where_it_is(phd08_folder):
-    banks, facts, _ = tasks.hangul_stream("phd08", make_config(), CPU)
+    banks, facts = tasks.hangul_stream("phd08", make_config(), CPU)
     bank = next(banks)
     assert facts["files"] >= 3 and bank.num_classes == 2350 and len(bank) > 0
 
