@@ -7,7 +7,7 @@ import importlib
 
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
-from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, UniformNegatives, UniformPositives
+from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, HardMining, UniformNegatives, UniformPositives
 from siamese_lib.model import EmbeddingNet
 from siamese_lib.statistics import ClassStatistics, class_statistics
 
@@ -27,6 +27,7 @@ __all__ = [
     "ContrastiveLoss",
     "DistanceBased",
     "EmbeddingNet",
+    "HardMining",
     "InputError",
     "MetricLoss",
     "TripletLoss",

@@ -28,7 +28,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="train and evaluate rows of a table")
     run.add_argument("table", help=f"one of {', '.join(TABLES)}")
-    run.add_argument("--row", nargs="+", help=f"default all: {', '.join(ROWS)}; contrastive/ or triplet/ in front: another loss")
+    rows = f"how classes are mined ({', '.join(ROWS)}), with contrastive/ or triplet/ in front for another loss; in table2 always with the loss"
+    run.add_argument("--row", nargs="+", help=f"{rows}. Default: the paper's")
     run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
     run.add_argument(
         "--profile", default=os.environ.get("SIAMESE_PROFILE", "quick"), help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick"
@@ -60,7 +61,9 @@ def _run(options: argparse.Namespace) -> None:
     from siamese_lib.experiments import run
 
     changes = {} if options.variants is None else {"variants": options.variants}
-    rows = options.row or rows_of(options.batch or PROFILES.get(options.profile, {}).get("batch", "pooled"))
+    if options.table not in TABLES:
+        raise InputError(f"table={options.table!r} is unknown; choose one of {', '.join(TABLES)}")
+    rows = options.row or rows_of(options.table, options.batch or PROFILES.get(options.profile, {}).get("batch", "pooled"))
     seeds = range(SEEDS.get(options.profile, 1)) if options.seed is None else options.seed
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun one speaks
     not_run = {}

@@ -2,8 +2,10 @@
 
 A batch draws image numbers (`draw`) and turns their embeddings into a loss (`loss`). It knows samplers and losses by what they do:
 `positives.sample`, `negatives.sample`; a triplet loss has `from_distances(d_ap, d_an)`, ContrastiveLoss `from_distances(d, same)`.
+With `hard` (HardMining) the loss is the mean over the triplets or pairs that it keeps; what is logged of distances is of all of them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, distance
+
+Hard = Callable[[Tensor], Tensor]  # losses (n,) -> numbers of those to keep
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A part's loss (scalar) with what is logged of it: mean d_AP and d_AN, share of active triplets (or pairs), how many they are."""
+    """A part's loss (scalar) with what is logged of it: mean d_AP and d_AN, share of active triplets (or pairs), how many make the loss."""
 
     loss: Tensor
     d_ap: Tensor
@@ -71,8 +75,8 @@ def _part_size(size: int, most: int) -> int:
 class LiteralTriplets:
     """The paper's batches: `size` triplets a step, each drawing its own anchor, positive and negative image; a part holds `chunk` images."""
 
-    def __init__(self, samples: ClassSamples, positives, negatives, size: int, chunk: int) -> None:
-        self.samples, self.positives, self.negatives, self.size = samples, positives, negatives, size
+    def __init__(self, samples: ClassSamples, positives, negatives, size: int, chunk: int, hard: Hard | None = None) -> None:
+        self.samples, self.positives, self.negatives, self.size, self.hard = samples, positives, negatives, size, hard
         self.triplets_a_part = _part_size(size, chunk // 3)
         self.images_a_step = 3 * size
 
@@ -88,23 +92,26 @@ class LiteralTriplets:
 
     def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
         """outputs (n, D) of the part's images; centroids (C, D) in the loss's space, or None before the first statistics."""
-        a, p, n = outputs.chunk(3)
-        if isinstance(loss, MetricLoss):
-            value = loss(a, p, n, None if centroids is None else centroids[part.classes].chunk(3))
-        else:
-            value = loss(a, p, n)
+        triplet = outputs.chunk(3)
+        centres = centroids[part.classes].chunk(3) if isinstance(loss, MetricLoss) and centroids is not None else None
         with torch.no_grad():
-            d_ap, d_an = distance(loss.space(a), loss.space(p)), distance(loss.space(a), loss.space(n))
+            a, p, n = map(loss.space, triplet)
+            d_ap, d_an = distance(a, p), distance(a, n)
             active = (d_ap - d_an + loss.alpha > 0).float().mean()
-            count = torch.full((), len(a), device=a.device)
-        return Outcome(value, d_ap.mean(), d_an.mean(), active, count)
+            if self.hard is not None:
+                values = loss.from_distances(d_ap, d_an)
+                kept = self.hard(values if centres is None else values + sum(map(loss.stability, (a, p, n), centres)))
+        if self.hard is not None:
+            triplet, centres = [x[kept] for x in triplet], centres and [c[kept] for c in centres]
+        value = loss(*triplet) if centres is None else loss(*triplet, centres)
+        return Outcome(value, d_ap.mean(), d_an.mean(), active, torch.full((), len(triplet[0]), device=d_ap.device))
 
 
 class LiteralPairs:
     """Pairs for the contrastive loss, half of one class: `size` pairs a step, each drawing its own two images; a part holds `chunk` images."""
 
-    def __init__(self, samples: ClassSamples, positives, negatives, size: int, chunk: int) -> None:
-        self.samples, self.positives, self.negatives, self.size = samples, positives, negatives, size
+    def __init__(self, samples: ClassSamples, positives, negatives, size: int, chunk: int, hard: Hard | None = None) -> None:
+        self.samples, self.positives, self.negatives, self.size, self.hard = samples, positives, negatives, size, hard
         self.pairs_a_part = _part_size(size, chunk // 2)
         self.images_a_step = 2 * size
 
@@ -122,14 +129,17 @@ class LiteralPairs:
         """outputs (n, D) of the part's images; Eq. 1 uses no centroids."""
         x_i, x_j = outputs.chunk(2)
         c_i, c_j = part.classes.chunk(2)
-        return pair_outcome(loss, distance(loss.space(x_i), loss.space(x_j)), c_i == c_j)
+        return pair_outcome(loss, distance(loss.space(x_i), loss.space(x_j)), c_i == c_j, self.hard)
 
 
-def pair_outcome(loss: ContrastiveLoss, d: Tensor, same: Tensor) -> Outcome:
-    """Mean of Eq. 1 over pairs: distances d (n,), same (n,) bool."""
+def pair_outcome(loss: ContrastiveLoss, d: Tensor, same: Tensor, hard: Hard | None = None) -> Outcome:
+    """Mean of Eq. 1 over pairs, with `hard` over those that it keeps: distances d (n,), same (n,) bool."""
     with torch.no_grad():
         ones = same.float()
         d_ap = (d * ones).sum() / ones.sum().clamp(min=1)
         d_an = (d * (1 - ones)).sum() / (1 - ones).sum().clamp(min=1)
         active = torch.where(same, d > 0, d < loss.alpha).float().mean()
-    return Outcome(loss.from_distances(d, same).mean(), d_ap, d_an, active, torch.full((), len(d), device=d.device))
+    values = loss.from_distances(d, same)
+    if hard is not None:
+        values = values[hard(values.detach())]
+    return Outcome(values.mean(), d_ap, d_an, active, torch.full((), len(values), device=d.device))

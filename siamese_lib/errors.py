@@ -1,4 +1,4 @@
-"""The one exception for bad input."""
+"""Exceptions for input from outside."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The message names the file or setting, the value found and the remedy. The command line prints it as one line and exits with 2.
     """
+
+
+class NotThere(InputError):
+    """Data that this machine does not have, and that a run can go on without; the message says how to get it."""

@@ -16,10 +16,10 @@ from siamese_lib.augment import Augmentation
 from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets
 from siamese_lib.config import RunConfig, run_id
 from siamese_lib.data.bank import ImageBank
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotThere
 from siamese_lib.evaluation import embed, evaluate
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
-from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, EqualGroups, UniformNegatives, UniformPositives
+from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, EqualGroups, HardMining, UniformNegatives, UniformPositives
 from siamese_lib.model import EmbeddingNet
 from siamese_lib.paths import runs_folder
 from siamese_lib.pools import PooledHard, PooledNear, PooledPairs, PooledTriplets
@@ -27,7 +27,7 @@ from siamese_lib.processes import Processes, local_device
 from siamese_lib.records import check_writable, environment, load_record, save_arrays
 from siamese_lib.speed import compiled, deterministic, keep_memory
 from siamese_lib.storage import atomic_write, write_json
-from siamese_lib.tasks import SETS, NotThere, TrainingData, references_of
+from siamese_lib.tasks import SETS, TrainingData, references_of
 from siamese_lib.training import Plan, Trainer, choose_device, seeded_generator
 
 
@@ -59,15 +59,16 @@ def make_batch(config: RunConfig, labels: torch.Tensor, groups: torch.Tensor | N
     if config.negatives == "auto-clustering":
         negatives = AutoClustering(c, config.theta, config.eta)
     else:
-        negatives = DistanceBased(c, config.impostors) if config.batch == "pooled-near" else UniformNegatives(c)
+        negatives = DistanceBased(c, config.impostors) if config.negatives in ("distance", "nearest") else UniformNegatives(c)
+    hard = HardMining(config.ratio) if config.negatives == "hard" else None
     samples = ClassSamples(labels, c)
     if config.batch in ("pooled-hard", "pooled-near"):
         kind = PooledHard if config.batch == "pooled-hard" else PooledNear
         return kind(samples, positives, negatives, 2 * config.pool_classes, config.pool_samples, config.widening)
     contrastive = config.loss == "contrastive"
     if config.batch == "pooled":
-        return (PooledPairs if contrastive else PooledTriplets)(samples, positives, negatives, config.pool_classes, config.pool_samples)
-    return (LiteralPairs if contrastive else LiteralTriplets)(samples, positives, negatives, config.triplets, config.chunk)
+        return (PooledPairs if contrastive else PooledTriplets)(samples, positives, negatives, config.pool_classes, config.pool_samples, hard)
+    return (LiteralPairs if contrastive else LiteralTriplets)(samples, positives, negatives, config.triplets, config.chunk, hard)
 
 
 def build_trainer(

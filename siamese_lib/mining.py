@@ -270,3 +270,23 @@ class DistanceBased:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.impostors, self._cumulative = state.get("impostors"), state.get("cumulative")
+
+
+class HardMining:
+    """[19]: of `ratio` pairs (or triplets) that went through the network, only the one of largest loss is learnt from.
+
+    Ours: the ratio, and that it holds among what goes through the network at once (a pool, a part of a literal batch). The others' forward passes
+    are paid for all the same, so a run counts them as images seen.
+
+    Args:
+        ratio: 1 keeps all.
+    """
+
+    def __init__(self, ratio: int = 8) -> None:
+        if int(ratio) != ratio or ratio < 1:
+            raise InputError(f"ratio={ratio!r}: a whole number, 1 or more")
+        self.ratio = int(ratio)
+
+    def __call__(self, losses: Tensor) -> Tensor:
+        """losses (n,), one a pair -> (ceil(n / ratio),) long: which to keep, largest first; of equals the first."""
+        return losses.sort(descending=True, stable=True).indices[: -(-len(losses) // self.ratio)]

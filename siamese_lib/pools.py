@@ -9,7 +9,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from siamese_lib.batches import ClassSamples, Outcome, Part, pair_outcome
+from siamese_lib.batches import ClassSamples, Hard, Outcome, Part, pair_outcome
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, distance
 
@@ -43,8 +43,10 @@ def _check_k(k: int) -> None:
         raise InputError(f"k={k}: a pool needs at least 2 images a class for a positive pair")
 
 
-def _every_negative(loss: nn.Module, k: int, anchors: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor], centroids: Tensor | None) -> Outcome:
-    """Mean loss over all triplets of anchors' ordered pairs with every image of `others` that is of another class.
+def _every_negative(
+    loss: nn.Module, k: int, anchors: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor], centroids: Tensor | None, hard: Hard | None
+) -> Outcome:
+    """Mean loss over all triplets of anchors' ordered pairs with every image of `others` that is of another class; with `hard`, over those it keeps.
 
     `anchors`, `others`: embeddings in the loss's space, (S k, D) and (M, D), each with its classes.
     """
@@ -54,15 +56,24 @@ def _every_negative(loss: nn.Module, k: int, anchors: tuple[Tensor, Tensor], oth
     d_ap = _positive_distances(x, k)
     values = loss.from_distances(d_ap[:, :, None], d_an[:, None, :])  # (S k, k - 1, M)
     count = (k - 1) * other.sum()
-    total = (values.sum(1) * other).sum()
-    if isinstance(loss, MetricLoss) and centroids is not None:
-        # An image counts in g3 once for each triplet that it is anchor, positive or negative of.
-        total = total + (2 * (k - 1) * other.sum(1) * loss.stability(x, centroids[class_x])).sum()
-        total = total + ((k - 1) * other.sum(0) * loss.stability(y, centroids[class_y])).sum()
     with torch.no_grad():
         active = ((d_ap[:, :, None] - d_an[:, None, :] + loss.alpha > 0).sum(1) * other).sum() / count.clamp(min=1)
-        mean_an = (d_an * other).sum() / other.sum().clamp(min=1)
-    return Outcome(total / count.clamp(min=1), d_ap.detach().mean(), mean_an, active, count.long())
+        logged = d_ap.mean(), (d_an * other).sum() / other.sum().clamp(min=1), active
+    stable = isinstance(loss, MetricLoss) and centroids is not None
+    g3 = (loss.stability(x, centroids[class_x]), loss.stability(y, centroids[class_y])) if stable else None
+    if hard is not None:
+        if g3 is not None:
+            of_positives = _without_self(g3[0].view(-1, 1, k).expand(-1, k, -1))
+            values = values + (g3[0][:, None] + of_positives)[:, :, None] + g3[1]
+        values = values[(other > 0)[:, None, :].expand_as(values)]
+        values = values[hard(values.detach())]
+        return Outcome(values.sum() / max(len(values), 1), *logged, torch.full((), len(values), device=x.device))
+    total = (values.sum(1) * other).sum()
+    if g3 is not None:
+        # An image counts in g3 once for each triplet that it is anchor, positive or negative of.
+        total = total + (2 * (k - 1) * other.sum(1) * g3[0]).sum()
+        total = total + ((k - 1) * other.sum(0) * g3[1]).sum()
+    return Outcome(total / count.clamp(min=1), *logged, count.long())
 
 
 class PooledTriplets:
@@ -72,9 +83,9 @@ class PooledTriplets:
     is another class. The positives' classes come from the positive sampler, the negatives' from the negative sampler, one for each positive.
     """
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int) -> None:
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, hard: Hard | None = None) -> None:
         _check_k(k)
-        self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
+        self.samples, self.positives, self.negatives, self.classes, self.k, self.hard = samples, positives, negatives, classes, k, hard
         self.images_a_step = 2 * classes * k
 
     def draw(self, generator: torch.Generator) -> list[Part]:
@@ -86,15 +97,15 @@ class PooledTriplets:
     def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
         """The loss's mean over all triplets of the pool; arguments as in LiteralTriplets.loss."""
         (x_p, x_n), (class_p, class_n) = loss.space(outputs).chunk(2), part.classes.chunk(2)
-        return _every_negative(loss, self.k, (x_p, class_p), (x_n, class_n), centroids)
+        return _every_negative(loss, self.k, (x_p, class_p), (x_n, class_n), centroids, self.hard)
 
 
 class PooledPairs:
     """The pool of PooledTriplets for the contrastive loss: all same-class pairs of the positive classes and as many with the negative classes."""
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int) -> None:
+    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, hard: Hard | None = None) -> None:
         pool = PooledTriplets(samples, positives, negatives, classes, k)
-        self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
+        self.samples, self.positives, self.negatives, self.classes, self.k, self.hard = samples, positives, negatives, classes, k, hard
         self.images_a_step, self.draw = pool.images_a_step, pool.draw
 
     def loss(self, loss: ContrastiveLoss, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
@@ -103,7 +114,7 @@ class PooledPairs:
         i, j = torch.triu_indices(self.k, self.k, offset=1, device=outputs.device)
         d = torch.stack([distance(x_p[:, i], x_p[:, j]), distance(x_p[:, i], x_n[:, j])])
         same = (torch.arange(2, device=outputs.device) == 0)[:, None, None].expand_as(d)
-        return pair_outcome(loss, d.flatten(), same.flatten())
+        return pair_outcome(loss, d.flatten(), same.flatten(), self.hard)
 
 
 class PooledHard:

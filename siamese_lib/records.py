@@ -1,5 +1,6 @@
 """One JSON record a run, with an .npz beside it for curves and pictures; working ones in runs/, published ones in results/runs/."""
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -11,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from siamese_lib.config import METHOD_VERSION
+from siamese_lib.config import METHOD_VERSION, RunConfig
+from siamese_lib.data.faces import is_stopgap
 from siamese_lib.errors import InputError
 from siamese_lib.paths import repository_root, results_folder, runs_folder
 from siamese_lib.storage import atomic_write, write_json
 
 FINISHED = ("config", "seed", "manifest", "history", "totals", "evaluations")  # keys of a record that can be tabulated
+DEFAULTS = json.loads(json.dumps({f.name: f.default for f in dataclasses.fields(RunConfig) if f.default is not dataclasses.MISSING}))
 NPZ_LIMIT = 1_000_000  # bytes of a published .npz
 
 
@@ -40,7 +43,7 @@ def git_commit() -> str | None:
 
 
 def load_record(path: Path) -> dict:
-    """A finished record.
+    """A finished record. A parameter that came later than the record has its default.
 
     Raises:
         InputError: the file cannot be read or lacks a part.
@@ -52,12 +55,13 @@ def load_record(path: Path) -> dict:
     missing = [key for key in FINISHED if key not in record]
     if missing:
         raise InputError(f"record {path} lacks {', '.join(missing)}; delete it and run the row again")
+    record["config"] = DEFAULTS | record["config"]
     return record
 
 
 def uses_stopgap(record: dict) -> bool:
     """Whether a run used the few PyPI faces in place of the declared ones: such runs never enter a published table."""
-    return record["manifest"].get("fonts", {}).get("fallback", False)
+    return is_stopgap(record["manifest"])
 
 
 def published_records() -> list[dict]:

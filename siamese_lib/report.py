@@ -26,7 +26,7 @@ SETS = {  # evaluation of a record -> dataset and protocol of its line
     "one-shot": ("omniglot", "one-shot"),
 }
 # Classes of the test sets that the paper's number may stand beside; Table 4's may be either of two.
-COMPLETE = {"table3": {"phd08-sim": 2350, "phd08": 2350}, "table4": {"drawers": 1623, "verification": 382}}
+COMPLETE = {name: {"phd08-sim": 2350, "phd08": 2350} for name in ("table2", "table3")} | {"table4": {"drawers": 1623, "verification": 382}}
 
 
 def half_width_95(values: list[float]) -> float | None:
@@ -57,9 +57,13 @@ def lines(records: list[dict], table: str) -> list[dict]:
 
 def _order(key: tuple) -> tuple:
     row, batch, dataset, protocol, profile = key
-    mining = row.rpartition("/")[2]
-    place = list(ROWS).index(mining) if mining in ROWS else len(ROWS)
-    return profile, batch, list(SETS.values()).index((dataset, protocol)), row.rpartition("/")[0], place, row
+    return profile, batch, list(SETS.values()).index((dataset, protocol)), *_place(row)
+
+
+def _place(row: str) -> tuple:
+    """Rows in the order of the tables, those with a loss in front after the others."""
+    loss, _, mining = row.rpartition("/")
+    return loss, list(ROWS).index(mining) if mining in ROWS else len(ROWS), row
 
 
 def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
@@ -96,7 +100,7 @@ def table_frame(records: list[dict], table: str) -> pd.DataFrame:
 
 
 def by_font_frame(records: list[dict], table: str) -> pd.DataFrame:
-    """Accuracy by test font: the key of a line, font, images, seeds, mean and interval over seeds."""
+    """Accuracy by test font: the table, the key of a line, font, images, seeds, mean and interval over seeds."""
     values: dict[tuple, list[tuple[float, int]]] = {}
     for record in records:
         c = record["config"]
@@ -109,8 +113,8 @@ def by_font_frame(records: list[dict], table: str) -> pd.DataFrame:
     rows = []
     for key, found in sorted(values.items(), key=lambda item: (_order(item[0][:5]), item[0][5])):
         accuracies = [accuracy for accuracy, _ in found]
-        rows.append([*key, found[0][1], len(found), np.mean(accuracies), half_width_95(accuracies)])
-    return pd.DataFrame(rows, columns=[*KEY, "font", "images", "seeds", "accuracy_mean", "accuracy_ci95"])
+        rows.append([table, *key, found[0][1], len(found), np.mean(accuracies), half_width_95(accuracies)])
+    return pd.DataFrame(rows, columns=["table", *KEY, "font", "images", "seeds", "accuracy_mean", "accuracy_ci95"])
 
 
 def _csv(frame: pd.DataFrame) -> str:
@@ -161,15 +165,21 @@ def _escape(text: str) -> str:
 
 
 def write_tables() -> list[str]:
-    """Rebuild results/*.csv, .md, .tex and the block of README.md from the published records; returns the names written."""
+    """Rebuild results/*.csv, .md, .tex and the blocks of README.md from the published records; returns the names written.
+
+    matrix.csv has every row that Table 2 was run with, table2.csv the paper's.
+    """
     records, folder, written = published_records(), results_folder(), []
-    for table in PAPER:
-        frame = table_frame(records, table)
+    frames = {table: table_frame(records, table) for table in PAPER}
+    frames["matrix"] = frames["table2"]
+    frames["table2"] = frames["table2"][frames["table2"].row.isin(PAPER["table2"])]
+    for table, frame in frames.items():
         for suffix, text in ((".csv", _csv(frame)), (".md", markdown(frame)), (".tex", latex(frame))):
             write_text(folder / f"{table}{suffix}", text)
             written.append(f"results/{table}{suffix}")
-        readme = repository_root() / "README.md"
-        write_text(readme, readme_with_block(readme.read_text(encoding="utf-8"), table, markdown(frame) if len(frame) else ""))
+        if table in PAPER:
+            readme = repository_root() / "README.md"
+            write_text(readme, readme_with_block(readme.read_text(encoding="utf-8"), table, markdown(frame) if len(frame) else ""))
     fonts = [frame for table in PAPER if len(frame := by_font_frame(records, table))]
     write_text(folder / "by_font.csv", _csv(pd.concat(fonts) if fonts else by_font_frame([], "")))
     return [*written, "results/by_font.csv", "README.md"]
@@ -200,9 +210,9 @@ def compare(table: str, profile: str) -> pd.DataFrame:
     both = pd.concat(frames, axis=1).reset_index() if any(len(f) for f in frames) else pd.DataFrame(columns=INDEX)
     beside = (both.protocol.where(both.protocol != "", both.dataset)).map(COMPLETE[table])
     both.insert(len(INDEX), "paper", both.row.map(PAPER[table]).where(both.classes == beside) if len(both) else [])
-    order = {row: place for place, row in enumerate(ROWS)}
+    order = {row: place for place, row in enumerate(sorted(both.row.unique(), key=_place))}
     by = ["dataset", "protocol", "batch", "row"]
-    both = both.sort_values(by, key=lambda c: c.map(order).fillna(99) if c.name == "row" else c, ignore_index=True)
+    both = both.sort_values(by, key=lambda c: c.map(order) if c.name == "row" else c, ignore_index=True)
     return both if both.protocol.any() else both.drop(columns="protocol")
 
 

@@ -17,17 +17,13 @@ from siamese_lib.data.one_shot import load_one_shot
 from siamese_lib.data.phd08 import iter_phd08, variant_indices
 from siamese_lib.data.simulate import SIMULATOR_VERSION, iter_simulated_phd08
 from siamese_lib.data.splits import Split, alphabet_of, omniglot_split
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotThere
 from siamese_lib.evaluation import embed, evaluate
 from siamese_lib.paths import data_folder
 from siamese_lib.statistics import class_statistics
 from siamese_lib.verification import one_shot, verify
 
 SETS = {"": ("phd08-sim", "phd08"), "drawers": ("drawers",), "alphabets": ("alphabets", "verification", "one-shot")}  # by protocol
-
-
-class NotThere(Exception):
-    """A test set whose data this machine does not have; the message says why and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +64,17 @@ def training_data(num_classes: int, framing: str) -> TrainingData:
 
 
 @functools.lru_cache(maxsize=2)
+def simulated_manifest(num_classes: int) -> dict:
+    """Fingerprint of the faces of the simulated test set of a network with so many classes."""
+    return font_manifest("test", characters=tested_classes(num_classes))
+
+
+def tested_classes(num_classes: int) -> list[str]:
+    """Syllables that a network is tested on: PHD08's 2,350, of which the answer is one among all that it has learnt; of a smaller network all."""
+    return class_list(min(num_classes, 2350))
+
+
+@functools.lru_cache(maxsize=2)
 def omniglot_data(protocol: str, split_seed: int, num_classes: int, framing: str) -> TrainingData:
     """Drawings of a reading of the split."""
     split = omniglot_split(protocol, split_seed, num_classes, load_omniglot(framing=framing))
@@ -93,7 +100,10 @@ def check_sets(config: RunConfig, sets: Iterable[str]) -> None:
 
 def outdated(name: str, done: dict, config: RunConfig) -> bool:
     """Whether a test that stands in a record was made with other test images than it would be now."""
-    return name == "phd08-sim" and (done.get("variants"), done.get("simulator")) != (config.variants, SIMULATOR_VERSION)
+    if name != "phd08-sim":
+        return False
+    now = {"variants": config.variants, "simulator": SIMULATOR_VERSION, "manifest": simulated_manifest(config.num_classes)}
+    return any(done.get(key) != value for key, value in now.items())
 
 
 def references_of(forward: Callable[[Tensor], Tensor], bank: ImageBank, device: torch.device, chunk: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -119,17 +129,15 @@ def tested(
         What the record holds of it, and accuracy by class (C,) where the set has the classes of training.
 
     Raises:
-        NotThere: the set's data is not on this machine.
+        NotThere: the set's data is not on this machine, or the network has too few classes for it.
+        InputError: the set's data is damaged.
     """
     split = data.split
     if name == "verification":
         sides = ((bank, alphabet_of(bank.classes)) for bank in (split.validation, split.test))
         return verify(forward, *sides, device, config.chunk), None
     if name == "one-shot":
-        try:
-            return one_shot(forward, load_one_shot(framing=config.framing), device, config.chunk), None
-        except InputError as error:
-            raise NotThere(str(error)) from error
+        return one_shot(forward, load_one_shot(framing=config.framing), device, config.chunk), None
     banks, facts = hangul_stream(name, config, device) if split is None else (iter([split.test]), {})
     refer = split and split.test_references
     centroids, gallery = references(refer or data.train)
@@ -141,17 +149,26 @@ def tested(
 
 
 def hangul_stream(name: str, config: RunConfig, device: torch.device) -> tuple[Iterator[ImageBank], dict]:
-    """A Hangul test set as a stream of banks, with facts for the record."""
-    classes = class_list(config.num_classes)
+    """A Hangul test set as a stream of banks that list the network's classes, with facts for the record."""
+    classes = tested_classes(config.num_classes)
     if name == "phd08-sim":
-        facts = {"variants": config.variants, "simulator": SIMULATOR_VERSION, "manifest": font_manifest("test", characters=classes)}
-        return iter_simulated_phd08(variants=config.variants, framing=config.framing, device=str(device), characters=classes), facts
-    if config.num_classes != 2350:
+        facts = {"variants": config.variants, "simulator": SIMULATOR_VERSION, "manifest": simulated_manifest(config.num_classes)}
+        banks = iter_simulated_phd08(variants=config.variants, framing=config.framing, device=str(device), characters=classes)
+        return _among(banks, class_list(config.num_classes)), facts
+    if config.num_classes < 2350:
         raise NotThere(f"PHD08 has 2,350 classes, the network {config.num_classes}")
     folder = data_folder() / "phd08"
     if not folder.is_dir() or not any(folder.glob("*.txt")):
         raise NotThere(f"no class files in {folder}; unpack PHD08 and set SIAMESE_DATA to the folder above phd08/")
-    return iter_phd08(folder, framing=config.framing), {"files": len(list(folder.glob("*.txt")))}
+    return _among(iter_phd08(folder, framing=config.framing), class_list(config.num_classes)), {"files": len(list(folder.glob("*.txt")))}
+
+
+def _among(banks: Iterator[ImageBank], classes: list[str]) -> Iterator[ImageBank]:
+    """The same images, labelled by their place in a longer class list."""
+    place = {name: number for number, name in enumerate(classes)}
+    for bank in banks:
+        number = np.array([place[name] for name in bank.classes], np.int64)
+        yield ImageBank(bank.images, number[bank.labels], classes, bank.meta)
 
 
 def _with_bar(banks: Iterator[ImageBank], name: str, progress: bool) -> Iterator[ImageBank]:

@@ -7,7 +7,7 @@ from pool_of_classes import SAMPLES, C, generator, labels_of, samples
 from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
-from siamese_lib.mining import UniformNegatives, UniformPositives
+from siamese_lib.mining import HardMining, UniformNegatives, UniformPositives
 
 
 def make(kind, **arguments):
@@ -72,3 +72,36 @@ def test_literal_pairs_are_half_of_one_class():
     assert same.sum() == 10 and (i != j).all()
     got = sum(batch.loss(loss, part, embedding[part.images], None).loss * part.share for part in parts)
     torch.testing.assert_close(got, loss(embedding[i], embedding[j], same))
+
+
+@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss()])
+@pytest.mark.parametrize("with_centroids", [False, True])
+def test_hard_mining_keeps_the_worst_triplets_of_each_part(loss, with_centroids):
+    batch = make(LiteralTriplets, size=32, chunk=48, hard=HardMining(8))
+    embedding = (torch.randn(C * SAMPLES, 25, generator=generator(1)) * 3).requires_grad_()
+    centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
+    every, labels = type(loss)(alpha=loss.alpha, reduction="none"), labels_of(batch)
+    parts = batch.draw(generator())
+    assert batch.images_a_step == 96 and len(parts) == 2  # all that go through the network
+    for part in parts:
+        got = batch.loss(loss, part, embedding[part.images], centroids)
+        a, p, n = part.images.chunk(3)
+        extra = (tuple(centroids[labels[x]] for x in (a, p, n)),) if with_centroids and isinstance(loss, MetricLoss) else ()
+        values = every(embedding[a], embedding[p], embedding[n], *extra)
+        torch.testing.assert_close(got.loss, values.sort(descending=True).values[:2].mean())
+        assert got.count == 2
+        of_all = make(LiteralTriplets, size=32, chunk=48).loss(loss, part, embedding[part.images], centroids)
+        assert (got.d_ap, got.d_an, got.active) == (of_all.d_ap, of_all.d_an, of_all.active) and got.loss > of_all.loss
+        touched = torch.autograd.grad(got.loss, embedding)[0].abs().sum(1) > 0
+        assert 0 < touched.sum() <= 6
+
+
+def test_hard_mining_keeps_the_worst_pairs():
+    batch = make(LiteralPairs, size=20, chunk=100, hard=HardMining(8))
+    embedding, labels = torch.randn(C * SAMPLES, 25, generator=generator(1)), labels_of(batch)
+    (part,) = batch.draw(generator())
+    i, j = part.images.chunk(2)
+    got = batch.loss(ContrastiveLoss(8.0), part, embedding[part.images], None)
+    values = ContrastiveLoss(8.0, reduction="none")(embedding[i], embedding[j], labels[i] == labels[j])
+    torch.testing.assert_close(got.loss, values.sort(descending=True).values[:3].mean())
+    assert got.count == 3 and got.d_ap > 0 < got.d_an  # of all pairs, whichever are kept

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import common, evaluation, plans, scale, step, time_to_accuracy
+from benchmarks import common, drawers, evaluation, mining, plans, scale, step, time_to_accuracy
 from siamese_lib.errors import InputError
 from siamese_lib.paths import results_folder
 
@@ -21,6 +21,8 @@ COLUMNS = {
     "plans": "method rate images seed best pool_classes",
     "evaluation": "device images images_per_s bare_images_per_s ratio peak_mb",
     "memory": "device batch images_seen images_tested peak_mb",
+    "drawers": "loss batch rate images framing probability shift degrees impostors pool_images seed train_accuracy accuracy",
+    "mining": "device classes clusters_seconds impostors_seconds percent_of_epoch mb draw_ms percent_of_step pass_ratio",
 }
 
 
@@ -35,7 +37,7 @@ def test_publish_writes_a_table_and_its_record(monkeypatch, tmp_path, capsys):
 
 # Begun while the mean load of the last minute still held the benchmark before, which uses both processors; to be measured again. Strict: whoever
 # publishes a quiet record has to take its name out.
-TOO_LOUD = {"step", "scale", "evaluation", "time_to_accuracy"}
+TOO_LOUD = set()
 LOUD = pytest.mark.xfail(reason="the record says that it was not measured on a quiet machine", strict=True)
 NAMES = [path.stem for path in sorted((results_folder() / "benchmarks").glob("*.csv"))]
 
@@ -147,3 +149,21 @@ def test_scale_on_few_classes():
     for batch in scale.METHODS:
         line = scale.measure(batch, 150, CPU)
         assert line["classes"] == 150 and min(line[key] for key in ("images_per_s", "pass_seconds", "update_seconds", "draw_ms")) > 0
+
+
+def test_mining_is_measured_beside_an_epoch_and_a_step():
+    found = mining.search(1_200, CPU)
+    assert set(found) == {"clusters_seconds", "impostors_seconds", "mb", "draw_ms"} and found["mb"] >= 0
+    assert min(found["clusters_seconds"], found["impostors_seconds"], found["draw_ms"]) > 0
+    rates = {"images_per_s": 3_072.0, "pass_ratio": 1.1}  # an epoch takes 500 s, a step 10 s
+    search = {"clusters_seconds": 2.0, "impostors_seconds": 3.0, "mb": 80.0, "draw_ms": 50.0}
+    (line,) = mining.lines(rates, {11_172: search}, CPU)
+    assert list(line) == COLUMNS["mining"].split() and line["percent_of_epoch"] == pytest.approx(1.0)
+    assert line["percent_of_step"] == pytest.approx(0.5) and line["pass_ratio"] == 1.1
+
+
+def test_drawers_are_measured_on_validation_and_on_what_was_trained(omniglot_folder, monkeypatch):
+    monkeypatch.setattr(drawers, "accuracy_of", lambda forward, centroids, bank, chunk: len(bank) / 24)  # drawings a class
+    line = drawers.measure({"row": "random", "batch": "pooled-near", **SMALL}, CPU)
+    assert set(COLUMNS["drawers"].split()) == {*drawers.SHOWN, *line} and line["pool_images"] == 64 and line["seed"] == 10
+    assert (line["train_accuracy"], line["accuracy"]) == (12, 4)

@@ -7,7 +7,7 @@ from siamese_lib.errors import InputError
 
 
 def test_rows_of_the_paper():
-    assert set(PAPER["table3"]) == set(ROWS)
+    assert PAPER["table3"] == {"random": 88.6, "auto-probabilistic": 90.6, "auto-clustering": 91.1, "auto-probabilistic+auto-clustering": 92.3}
     both = make_config("table3", "auto-probabilistic+auto-clustering", "cpu")
     assert (both.positives, both.gamma, both.w, both.negatives, both.theta, both.eta) == (
         "auto-probabilistic",
@@ -36,15 +36,21 @@ def test_every_profile_makes_a_config(profile):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"table": "table9"}, "table='table9' is unknown; choose one of table3"),
+        ({"table": "table9"}, "table='table9' is unknown; choose one of table2, table3, table4"),
         ({"row": "ranndom"}, "row='ranndom': choose one of random, "),
         ({"row": "foo/random"}, "row='foo/random'"),
+        ({"row": "metric/random"}, "row='metric/random'"),
+        ({"table": "table2", "row": "random"}, "row='random': choose one of random, .*, with metric/, contrastive/ or triplet/ in front$"),
+        ({"table": "table2", "row": "metric/auto-clustering", "batch": "pooled-near"}, "batch pooled-near takes its own negatives"),
         ({"profile": "huge"}, "profile='huge' is unknown; choose one of smoke, quick"),
         ({"batch": "looped"}, "batch='looped' is unknown; choose one of literal, pooled"),
         ({"learning_rate": 1e-3}, "parameter='learning_rate' is unknown; choose one of .*rate"),
         ({"rate": "1e-4"}, "rate='1e-4' is a str; float wanted"),
         ({"images": 1.5}, "images=1.5 is a float; int wanted"),
         ({"pixelation": "(0.7, 0.9)"}, "pixelation=.* is a str"),
+        ({"negatives": "hrad"}, "negatives='hrad' is unknown; choose one of uniform, hard, distance, auto-clustering"),
+        ({"batch": "pooled-near", "negatives": "uniform"}, "negatives='uniform' is unknown; choose one of nearest"),
+        ({"positives": "auto"}, "positives='auto' is unknown; choose one of uniform, auto-probabilistic"),
         ({"compiled": 1}, "compiled=1 is a int; bool wanted"),
         ({"images": 0}, "must be positive"),
         ({"schedule": "steps"}, "schedule='steps'"),
@@ -69,7 +75,8 @@ def test_run_id_depends_on_all_that_decides_the_numbers():
 
 
 def test_batches_with_negatives_of_their_own():
-    assert rows_of("pooled-hard") == rows_of("pooled-near") == ["random", "auto-probabilistic"] and rows_of("pooled") == list(ROWS)
+    assert rows_of("table3", "pooled-hard") == rows_of("table4", "pooled-near") == ["random", "auto-probabilistic"]
+    assert rows_of("table3", "pooled") == [row for row in ROWS if row not in ("hard", "distance")]
     assert make_config("table3", "random", "quick", "pooled-near").negatives == "nearest"
     assert make_config("table3", "contrastive/auto-probabilistic", "quick", "pooled-hard").negatives == "hardest"
     with pytest.raises(InputError, match="row='auto-clustering': batch pooled-hard takes its own negatives; choose one of random, auto-prob"):
@@ -77,7 +84,7 @@ def test_batches_with_negatives_of_their_own():
 
 
 def test_table_4_has_a_network_for_each_split():
-    assert set(PAPER["table4"]) == set(ROWS)
+    assert set(PAPER["table4"]) == set(PAPER["table3"])
     b, a = make_config("table4"), make_config("table4", protocol="alphabets")
     assert (b.protocol, b.num_classes, a.protocol, a.num_classes) == ("drawers", 1623, "alphabets", 964)
     assert make_config("table4", profile="smoke", protocol="alphabets").num_classes == 40 and make_config("table3").protocol == ""
@@ -91,3 +98,13 @@ def test_drawings_have_rates_of_their_own():
     assert (make_config("table4").rate, make_config("table3").rate) == (1e-2, 2e-2)
     assert make_config("table4", batch="pooled-hard").rate == 6e-3 and make_config("table4", batch="pooled-near").pool_classes == 16
     assert make_config("table4", rate=0.5).rate == 0.5
+
+
+def test_rows_of_table_2_name_their_loss():
+    assert PAPER["table2"] == dict(zip(rows_of("table2", "pooled"), (63.7, 64.5, 69.7, 76.1, 82.6), strict=True))
+    assert rows_of("table2", "pooled") == [*(f"contrastive/{row}" for row in ("random", "hard", "distance", "auto-clustering")), "metric/random"]
+    hard, distance = (make_config("table2", f"contrastive/{row}") for row in ("hard", "distance"))
+    assert (hard.negatives, hard.ratio, distance.negatives, distance.impostors) == ("hard", 8, "distance", 8)
+    assert hard.loss == "contrastive" and hard.num_classes == 11172 and hard.rate == make_config("table3", "contrastive/random").rate
+    assert make_config("table2", "metric/random").rate == make_config("table3").rate and make_config("table2", "metric/random").row == "metric/random"
+    assert make_config("table2", "metric/random", batch="pooled-near").impostors == 3

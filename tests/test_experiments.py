@@ -102,6 +102,27 @@ def test_another_simulator_tests_a_finished_run_anew(finished, monkeypatch, tmp_
     assert again.record["history"] == finished.record["history"]
 
 
+def test_other_test_faces_test_a_finished_run_anew(finished, monkeypatch, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / finished.folder.name)
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(tasks, "simulated_manifest", lambda num_classes: asked.append(num_classes) or {"faces": "others"})
+    again = experiments.run(config(), 0, "cpu", ["phd08-sim"], progress=False)
+    assert finished.record["evaluations"]["phd08-sim"]["manifest"] != {"faces": "others"} == again.record["evaluations"]["phd08-sim"]["manifest"]
+    assert set(asked) == {40}
+
+
+def test_a_larger_network_is_tested_on_the_classes_of_phd08(debian_faces, phd08_folder):
+    """Table 2: the images are those of Table 3, the answer is one of all 11,172."""
+    chosen = make_config("table2", "metric/random", "quick", variants=1)
+    for name in ("phd08-sim", "phd08"):
+        small, large = (next(tasks.hangul_stream(name, each, CPU)[0]) for each in (make_config("table3", variants=1), chosen))
+        assert large.classes == class_list(11172) and small.classes == class_list(2350) and (large.images == small.images).all()
+        assert [large.classes[k] for k in large.labels] == [small.classes[k] for k in small.labels]
+    assert tasks.hangul_stream("phd08-sim", chosen, CPU)[1]["manifest"]["classes"] == 2350
+
+
 def test_command_line_interrupted_and_run_again_gives_the_same_network(debian_faces, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
     command = ["run", "table3", "--row", "random", "--profile", "smoke", "--device", "cpu", "--evaluate", "phd08-sim"]

@@ -32,7 +32,7 @@ def fails(capsys, *arguments: str) -> str:
 @pytest.mark.parametrize(
     "arguments, named",
     [
-        (["run", "table9"], "table='table9' is unknown; choose one of table3"),
+        (["run", "table9"], "table='table9' is unknown; choose one of table2, table3, table4"),
         (["run", "table3", "--row", "randm"], "row='randm': choose one of random"),
         (["run", "table3", "--row", "random", "metricc/random"], "row='metricc/random': choose one of random"),
         (["run", "table3", "--profile", "huge"], "profile='huge' is unknown; choose one of smoke, quick"),
@@ -145,11 +145,13 @@ def test_no_font_at_all(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SIAMESE_FONTS", str(tmp_path))
     monkeypatch.setenv("SIAMESE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(faces, "PYPI_PACKAGES", ())
-    tasks.training_data.cache_clear()
+    for cached in (tasks.training_data, tasks.simulated_manifest):
+        cached.cache_clear()
     try:
         assert "Hangul faces were not found" in (message := fails(capsys, *SMOKE)) and "make fonts" in message
     finally:
-        tasks.training_data.cache_clear()
+        for cached in (tasks.training_data, tasks.simulated_manifest):
+            cached.cache_clear()
 
 
 def test_unwritable_runs(monkeypatch, tmp_path, capsys):

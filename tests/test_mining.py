@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 from siamese_lib.errors import InputError
-from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, EqualGroups, UniformNegatives, UniformPositives
+from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, EqualGroups, HardMining, UniformNegatives, UniformPositives
 from siamese_lib.statistics import ClassStatistics
 
 
@@ -243,3 +243,13 @@ def test_equal_groups_state_and_bad_input():
     for groups in (GROUPS[:7], GROUPS + 1):
         with pytest.raises(InputError, match="one group a class, and no group without a class"):
             EqualGroups(UniformPositives(8), groups)
+
+
+def test_hard_mining_keeps_the_largest_losses():
+    losses = torch.tensor([3.0, 9.0, 0.0, 9.0, 5.0, 1.0, 2.0, 4.0, 6.0])
+    assert HardMining(8)(losses).tolist() == [1, 3] and HardMining(4)(losses).tolist() == [1, 3, 8]  # of equals the first; rounded up
+    assert sorted(HardMining(1)(losses).tolist()) == list(range(9)) and HardMining()(losses[:1]).tolist() == [0]
+    assert HardMining()(losses[:0]).tolist() == [] and HardMining().ratio == 8
+    for ratio in (0, 1.5, -8):
+        with pytest.raises(InputError, match=f"ratio={ratio}: a whole number, 1 or more"):
+            HardMining(ratio)

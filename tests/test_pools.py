@@ -8,7 +8,7 @@ from pool_of_classes import C, generator, labels_of, samples
 
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
-from siamese_lib.mining import DistanceBased, UniformNegatives, UniformPositives
+from siamese_lib.mining import DistanceBased, HardMining, UniformNegatives, UniformPositives
 from siamese_lib.pools import PooledHard, PooledNear, PooledPairs, PooledTriplets
 from siamese_lib.statistics import ClassStatistics
 
@@ -79,6 +79,47 @@ def test_pooled_pairs_equal_the_explicit_list():
     same = part.classes[i] == part.classes[j]
     assert same.sum() == 18 and result.count == len(pairs) == 36
     torch.testing.assert_close(result.loss, loss(outputs[i], outputs[j], same))
+
+
+@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss()])
+@pytest.mark.parametrize("with_centroids", [False, True])
+def test_hard_mining_in_a_pool_keeps_an_eighth_of_its_triplets(loss, with_centroids):
+    batch = PooledTriplets(samples(), Given([0, 1, 1, 3]), Given([1, 0, 3, 3]), classes=POOL_S, k=3, hard=HardMining(8))
+    (part,) = batch.draw(generator())
+    outputs = (torch.randn(len(part.images), 25, generator=generator(1)) * 3).requires_grad_()
+    centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
+    got = batch.loss(loss, part, outputs, centroids)
+    every = type(loss)(alpha=loss.alpha, reduction="none")
+    triplets = torch.tensor(explicit_triplets(part.classes, POOL_S * 3)).T
+    extra = (tuple(centroids[part.classes[x]] for x in triplets),) if with_centroids and isinstance(loss, MetricLoss) else ()
+    values = every(*(outputs[x] for x in triplets), *extra)
+    wanted = values.sort(descending=True).values[: -(-len(values) // 8)].mean()
+    torch.testing.assert_close(got.loss, wanted)
+    torch.testing.assert_close(torch.autograd.grad(got.loss, outputs)[0], torch.autograd.grad(wanted, outputs)[0], atol=1e-5, rtol=1e-4)
+    assert got.count == -(-len(values) // 8)
+    all_of_them = PooledTriplets(samples(), Given([0, 1, 1, 3]), Given([1, 0, 3, 3]), classes=POOL_S, k=3).loss(loss, part, outputs, centroids)
+    assert (got.d_ap, got.d_an, got.active) == (all_of_them.d_ap, all_of_them.d_an, all_of_them.active) and got.loss > all_of_them.loss
+
+
+def test_hard_mining_in_a_pool_without_a_valid_triplet():
+    batch = PooledTriplets(samples(), Given([5, 5]), Given([5, 5]), classes=2, k=2, hard=HardMining())
+    (part,) = batch.draw(generator())
+    outputs = torch.randn(8, 25, requires_grad=True)
+    result = batch.loss(MetricLoss(), part, outputs, torch.rand(C, 25))
+    result.loss.backward()
+    assert result.loss == 0 and result.count == 0 and (outputs.grad == 0).all()
+
+
+def test_hard_mining_of_pooled_pairs():
+    batch = PooledPairs(samples(), Given([0, 1, 2]), Given([3, 0, 5]), classes=3, k=4, hard=HardMining(8))
+    (part,) = batch.draw(generator())
+    outputs = torch.randn(24, 25, generator=generator(1)) * 2
+    pairs = [(4 * s + i, far + 4 * s + j) for far in (0, 12) for s in range(3) for i in range(4) for j in range(i + 1, 4)]
+    i, j = torch.tensor(pairs).T
+    values = ContrastiveLoss(8.0, reduction="none")(outputs[i], outputs[j], part.classes[i] == part.classes[j])
+    result = batch.loss(ContrastiveLoss(8.0), part, outputs, None)
+    torch.testing.assert_close(result.loss, values.sort(descending=True).values[:5].mean())
+    assert result.count == 5
 
 
 def test_a_pool_needs_two_images_a_class():

@@ -5,9 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from siamese_lib.config import ROWS, SEEDS
+from siamese_lib.config import PAPER, SEEDS
 from siamese_lib.paths import results_folder
 from siamese_lib.plots import figure_hashes
+from siamese_lib.plots.published import HANGUL
 from siamese_lib.records import NPZ_LIMIT, published_arrays, published_records
 
 
@@ -23,22 +24,47 @@ def test_figures_are_drawn_from_the_published_records():
 def test_table_3_has_its_four_rows(dataset, profile):
     table = pd.read_csv(results_folder() / "table3.csv", keep_default_na=False, na_values={"accuracy_ci95": "", "paper_accuracy": ""})
     lines = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == profile)]
-    assert lines.row.tolist() == list(ROWS) and (lines.seeds == SEEDS[profile]).all()
+    assert lines.row.tolist() == list(PAPER["table3"]) and (lines.seeds == SEEDS[profile]).all()
     assert (lines.classes == (2350 if dataset == "phd08-sim" else 3)).all()
     assert lines.paper_accuracy.notna().all() == (dataset == "phd08-sim")
 
 
-def test_every_published_row_is_well_above_chance_on_validation_faces():
+def test_table_4_has_its_four_rows_in_every_reading():
+    table = pd.read_csv(results_folder() / "table4.csv", keep_default_na=False, na_values={"paper_accuracy": ""})
+    for protocol, classes, images in (("drawers", 1623, 6492), ("alphabets", 382, 1528), ("verification", 382, 10_000), ("one-shot", 20, 400)):
+        lines = table[(table.protocol == protocol) & (table.batch == "pooled") & (table.profile == "quick")]
+        assert lines.row.tolist() == list(PAPER["table4"]) and (lines.dataset == "omniglot").all(), protocol
+        assert (lines.classes == classes).all() and (lines.images == images).all() and (lines.images_seen == 160_000).all()
+        assert lines.paper_accuracy.notna().all() == (protocol in ("drawers", "verification"))
+
+
+# Classes that a network of a table was trained on, and those that its validation images are of.
+CLASSES = {("table3", ""): (2350, 2350), ("table4", "drawers"): (1623, 1623), ("table4", "alphabets"): (964, 277)}
+
+
+def test_every_published_row_is_well_above_chance_on_its_validation_images():
     for record in published_records():
-        validation = record["evaluations"]["validation"]
-        assert validation["classes"] == record["config"]["num_classes"] == 2350 and validation["accuracy"] > 15, record["id"]
+        config, validation = record["config"], record["evaluations"]["validation"]
+        found = config["num_classes"], validation["classes"]
+        assert found == CLASSES[config["table"], config.get("protocol", "")] and validation["accuracy"] > 15, record["id"]
+
+
+def test_drawers_and_alphabets_are_kept_apart():
+    splits = [record["manifest"]["split"] for record in published_records() if record["config"]["table"] == "table4"]
+    assert {split["protocol"] for split in splits} == {"drawers", "alphabets"}
+    for split in splits:
+        parts = [set(part) for part in split["drawers" if split["protocol"] == "drawers" else "alphabets"].values()]
+        assert len(parts) == 3 and not parts[0] & parts[1] and not (parts[0] | parts[1]) & parts[2]
+        assert sorted(map(len, parts)) == ([4, 4, 12] if split["protocol"] == "drawers" else [10, 10, 30])
 
 
 def test_records_keep_faces_apart_and_small():
     for record in published_records():
+        arrays = results_folder() / "runs" / f"{record['id']}.npz"
+        assert not arrays.exists() or arrays.stat().st_size <= NPZ_LIMIT
+        if record["config"]["table"] not in HANGUL:
+            continue
         faces = record["manifest"]["fonts"]["faces"] | record["evaluations"]["phd08-sim"]["manifest"]["faces"]
         families = {split: {face["family"] for face in listed} for split, listed in faces.items()}
         assert set(families) == {"train", "validation", "test"}
         assert not families["train"] & families["validation"] and not (families["train"] | families["validation"]) & families["test"]
-        arrays = results_folder() / "runs" / f"{record['id']}.npz"
-        assert not arrays.exists() or arrays.stat().st_size <= NPZ_LIMIT

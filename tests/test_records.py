@@ -13,7 +13,7 @@ from siamese_lib.storage import write_json
 
 
 def record(identifier: str) -> dict:
-    return {"id": identifier, "config": {}, "seed": 0, "manifest": {}, "history": [], "totals": {}, "evaluations": {}}
+    return {"id": identifier, "config": dict(records.DEFAULTS), "seed": 0, "manifest": {}, "history": [], "totals": {}, "evaluations": {}}
 
 
 @pytest.fixture
@@ -49,6 +49,14 @@ def test_an_unfinished_run_cannot_be_published(folders):
     (folders / "runs" / "dd44" / "checkpoint.pt").touch()
     with pytest.raises(InputError, match="RUN='dd44' names 0 finished runs"):
         records.publish("dd44")
+
+
+def test_a_parameter_that_came_later_has_its_default(folders):
+    old = record("aa11")
+    old["config"] = {"row": "random", "eta": 5}
+    write_json(folders / "runs" / "aa11" / "record.json", old)
+    config = records.load_record(folders / "runs" / "aa11" / "record.json")["config"]
+    assert config == records.DEFAULTS | {"row": "random", "eta": 5} and config["ratio"] == 8 and config["pixelation"] == [0.7, 0.9]
 
 
 def test_publishing_again_replaces(folders):

@@ -102,7 +102,7 @@ def test_committed_tables_are_rebuilt_byte_for_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "repository_root", lambda: tmp_path)
     monkeypatch.setattr(report, "results_folder", lambda: tmp_path / "results")
     written = report.write_tables()
-    assert len(written) == 8 and len(report.published_records()) >= 4
+    assert len(written) == 14 and len(report.published_records()) >= 4
     for name in written:
         assert (tmp_path / name).read_bytes() == (repository_root() / name).read_bytes(), name
 
@@ -112,11 +112,12 @@ def written(tmp_path, monkeypatch):
     """write(records) -> folder with README.md and results/ made from them."""
     monkeypatch.setattr(report, "repository_root", lambda: tmp_path)
     monkeypatch.setattr(report, "results_folder", lambda: tmp_path / "results")
-    (tmp_path / "README.md").write_text("# Über\n\n<!-- table3 -->\n<!-- /table3 -->\nend\n<!-- table4 -->\n<!-- /table4 -->\n", encoding="utf-8")
+    blocks = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in ("table4", "table2"))
+    (tmp_path / "README.md").write_text(f"# Über\n\n<!-- table3 -->\n<!-- /table3 -->\nend\n{blocks}", encoding="utf-8")
 
     def write(records):
         monkeypatch.setattr(report, "published_records", lambda: records)
-        names = {f"results/{table}.{kind}" for table in ("table3", "table4") for kind in ("csv", "md", "tex")}
+        names = {f"results/{table}.{kind}" for table in ("table2", "table3", "table4", "matrix") for kind in ("csv", "md", "tex")}
         assert set(report.write_tables()) == names | {"results/by_font.csv", "README.md"}
         return tmp_path
 
@@ -132,8 +133,8 @@ def test_csv_has_two_decimals_and_empty_cells(written):
     )
     fonts = (folder / "results" / "by_font.csv").read_text().splitlines()
     assert fonts[:2] == [
-        "row,batch,dataset,protocol,profile,font,images,seeds,accuracy_mean,accuracy_ci95",
-        "random,pooled,phd08-sim,,quick,G,40,1,34.33,",
+        "table,row,batch,dataset,protocol,profile,font,images,seeds,accuracy_mean,accuracy_ci95",
+        "table3,random,pooled,phd08-sim,,quick,G,40,1,34.33,",
     ]
 
 
@@ -150,7 +151,8 @@ def test_readme_shows_the_table_and_keeps_the_rest(written):
     folder = written([record()])
     text = (folder / "README.md").read_text(encoding="utf-8")
     table = (folder / "results" / "table3.md").read_text(encoding="utf-8")
-    assert text.startswith(f"# Über\n\n<!-- table3 -->\n{table}<!-- /table3 -->\nend\n<!-- table4 -->\n<!-- /table4 -->\n") and "| random |" in table
+    empty = "<!-- table4 -->\n<!-- /table4 -->\n<!-- table2 -->\n<!-- /table2 -->\n"
+    assert text == f"# Über\n\n<!-- table3 -->\n{table}<!-- /table3 -->\nend\n{empty}" and "| random |" in table
     written([record(), record("auto-clustering")])
     assert (folder / "README.md").read_text(encoding="utf-8").count("| auto-clustering |") == 1
 
@@ -191,3 +193,19 @@ def test_table_4_has_a_line_for_each_protocol():
     assert "| random | omniglot verification, 382 classes | quick | pooled | 1 | 90.0 |  | 91.2 |" in report.markdown(frame)
     few = {"drawers": {"accuracy": 60.0, "top5": 80.0, "classes": 40, "images": 160}}
     assert report.table_frame([omniglot(**few)], "table4").paper_accuracy.isna().all() and report.by_font_frame([omniglot()], "table4").empty
+
+
+def hangul_11172(row, seed=0, accuracy=50.0) -> dict:
+    return record("random", seed, accuracy) | {"config": make_config("table2", row, "quick").__dict__}
+
+
+def test_table_2_has_the_papers_rows_and_the_matrix_all(written):
+    rows = ["metric/random", "triplet/hard", "contrastive/auto-clustering", "contrastive/distance", "contrastive/hard", "metric/auto-probabilistic"]
+    folder = written([hangul_11172(row) for row in rows])
+    table, matrix = (pd.read_csv(folder / "results" / f"{name}.csv", keep_default_na=False) for name in ("table2", "matrix"))
+    paper = ["contrastive/hard", "contrastive/distance", "contrastive/auto-clustering", "metric/random"]
+    assert table.row.tolist() == paper and table.paper_accuracy.tolist() == [64.5, 69.7, 76.1, 82.6]
+    assert table.negatives.tolist() == ["hard", "distance", "auto-clustering", "uniform"] and set(table["loss"]) == {"contrastive", "metric"}
+    assert matrix.row.tolist() == [*paper, "metric/auto-probabilistic", "triplet/hard"]
+    assert "| contrastive/hard |" in (folder / "README.md").read_text(encoding="utf-8")
+    assert list(table.columns) == list(matrix.columns) == DESIGN.split(",")

@@ -6,8 +6,10 @@ import torch
 
 from siamese_lib import __main__, experiments, tasks
 from siamese_lib.config import make_config
-from siamese_lib.errors import InputError
+from siamese_lib.data import one_shot
+from siamese_lib.errors import InputError, NotThere
 from siamese_lib.mining import EqualGroups
+from siamese_lib.records import load_record
 
 CPU = torch.device("cpu")
 
@@ -82,9 +84,22 @@ def test_alphabets_have_equal_weight_and_the_validation_its_own_references():
 def test_a_missing_archive_is_noted(tmp_path, monkeypatch, omniglot_folder):
     chosen = config("alphabets", "random")
     data = tasks.data_of(chosen)
-    monkeypatch.setattr(tasks, "load_one_shot", lambda **_: (_ for _ in ()).throw(InputError("no all_runs.zip; get it")))
-    with pytest.raises(tasks.NotThere, match="no all_runs.zip; get it"):
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
+    monkeypatch.setattr(one_shot, "downloaded", lambda name: (_ for _ in ()).throw(NotThere(f"{name} could not be downloaded; get it")))
+    with pytest.raises(NotThere, match="one-shot-classification/all_runs.zip could not be downloaded; get it"):
         tasks.tested("one-shot", lambda x: x.flatten(1), None, chosen, data, CPU, False)
+
+
+def test_a_damaged_archive_is_an_error_and_not_a_missing_one(tmp_path, monkeypatch, omniglot_folder):
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / "runs"))
+    chosen = config("alphabets", "random", images=256)
+    run = experiments.run(chosen, 0, "cpu", ["alphabets"], progress=False)
+    (tmp_path / "omniglot").mkdir()
+    (tmp_path / "omniglot" / "all_runs.zip").write_bytes(b"not a zip file")
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
+    with pytest.raises(InputError, match=r"all_runs.zip is damaged \(.*\); get all_runs.zip from") as error:
+        experiments.run(chosen, 0, "cpu", ["one-shot"], progress=False)
+    assert not isinstance(error.value, NotThere) and "one-shot" not in load_record(run.folder / "record.json")["not_run"]
 
 
 def test_sets_that_a_network_does_not_have():

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from siamese_lib.data.alphabets import hangul_classes
-from siamese_lib.data.framing import tight
 from siamese_lib.data.glyphs import masters
 from siamese_lib.data.phd08 import FIELDS, chosen_variants, class_files, parse_file
-from siamese_lib.data.simulate import Sheet, simulated_faces
+from siamese_lib.data.simulate import scans, simulated_faces
 from siamese_lib.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,13 +66,10 @@ def measure_simulated(
     """Of simulated bitmaps of these characters; arguments as in `siamese_lib.data.simulate.iter_simulated_phd08`."""
     parts = []
     for letter, found in simulated_faces(fonts).items():
-        glyphs = masters(found, characters)
-        drawn = np.flatnonzero(glyphs.usable)
-        names = [characters[label] for label in drawn]
-        sheet = Sheet(letter, names, glyphs.images[drawn], glyphs.heights[drawn], glyphs.widths[drawn], seed, "cpu")
-        for variant in chosen_variants(variants):
-            bits, heights, widths = (each.numpy() for each in tight(sheet.scan(variant, slice(None))))
-            parts.append(({"font": letter, **dict(zip(FIELDS, variant, strict=True)), "character": names}, bits, heights, widths))
+        for variant, pieces in scans(letter, masters(found, characters), np.arange(len(characters)), chosen_variants(variants), seed, "cpu"):
+            for numbers, *bitmaps in pieces:
+                columns = {"font": letter, **dict(zip(FIELDS, variant, strict=True)), "character": [characters[number] for number in numbers]}
+                parts.append((columns, *(each.numpy() for each in bitmaps)))
     return _measures(parts)
 
 

@@ -253,3 +253,8 @@ def _locate(face: Face, files: dict[str, list[Path]], fallback: bool) -> FoundFa
     if any(masters_folder().glob(masters_stem(face.sha256, face.index) + "*.npz")):
         return FoundFace(face, None, face.sha256, fallback, f"{face.file} is absent, glyphs come from the cache")
     return None
+
+
+def is_stopgap(manifest: dict) -> bool:
+    """Whether a run's manifest says that the few PyPI faces were used in place of the declared ones."""
+    return manifest.get("fonts", {}).get("fallback", False)

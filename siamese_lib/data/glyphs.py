@@ -20,6 +20,7 @@ from siamese_lib.errors import InputError
 from siamese_lib.storage import atomic_write
 
 EM = 128
+PARALLEL = 20_000  # glyphs: fewer are drawn sooner than other processes have started
 
 UNMAPPED = "not in the font"
 BLANK = "drawn blank"
@@ -70,14 +71,41 @@ def masters(face: FoundFace, characters: Sequence[str]) -> Masters:
         )
     glyphs = _load(_cache_file(face, characters))
     if glyphs is None and face.path is not None:
-        glyphs = _render(face, characters)
-        path = _cache_file(face, characters)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **glyphs)
+        glyphs = _render_into(_cache_file(face, characters), face, characters)
     if glyphs is None:
         glyphs = _part_of_cached_alphabet(face, characters)
     return _checked(face, characters, glyphs)
+
+
+def render_missing(faces: Sequence[FoundFace], characters: Sequence[str]) -> None:
+    """Render what the cache lacks, a face on each processor, with a bar; few glyphs are left to `masters`, one face after the other.
+
+    Raises:
+        InputError: a font file that cannot be read.
+    """
+    import joblib
+    from tqdm import tqdm
+
+    characters = list(characters)
+    missing = [face for face in faces if face.path is not None and not _cache_file(face, characters).is_file()]
+    if len(missing) * len(characters) < PARALLEL or len(missing) < 2:
+        return
+
+    def render(face: FoundFace):
+        return joblib.delayed(_render_into)(_cache_file(face, characters), face, characters, progress=False, give=False)
+
+    work = joblib.Parallel(n_jobs=min(len(missing), joblib.cpu_count(), 8), return_as="generator_unordered")
+    for _ in tqdm(work(map(render, missing)), total=len(missing), desc=f"rendering {len(characters):,} glyphs a face", unit="face", ascii=True):
+        pass
+
+
+def _render_into(path: Path, face: FoundFace, characters: list[str], progress: bool = True, give: bool = True) -> dict[str, np.ndarray] | None:
+    """Render into the cache; `give`: return what was rendered (not from another process: a large alphabet takes 250 MB)."""
+    glyphs = _render(face, characters, progress)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **glyphs)
+    return glyphs if give else None
 
 
 def _checked(face: FoundFace, characters: list[str], glyphs: dict[str, np.ndarray]) -> Masters:
@@ -101,7 +129,7 @@ def _checked(face: FoundFace, characters: list[str], glyphs: dict[str, np.ndarra
     return Masters(characters, images[:, : heights.max(), : widths.max()], heights, widths, problems, digest)
 
 
-def _render(face: FoundFace, characters: list[str]) -> dict[str, np.ndarray]:
+def _render(face: FoundFace, characters: list[str], progress: bool) -> dict[str, np.ndarray]:
     from PIL import Image, ImageDraw, ImageFont
     from tqdm import tqdm
 
@@ -123,7 +151,7 @@ def _render(face: FoundFace, characters: list[str]) -> dict[str, np.ndarray]:
     notdef = _digest(ink(absent))
     pieces, reasons, digests = [], [], []
     # The bar appears only where this takes more than five seconds.
-    for character in tqdm(characters, desc=f"rendering {face.face.key}", unit="glyph", delay=5, mininterval=1, leave=False):
+    for character in tqdm(characters, desc=f"rendering {face.face.key}", unit="glyph", delay=5, mininterval=1, leave=False, disable=not progress):
         piece = ink(character) if ord(character) in mapped else np.zeros((0, 0), np.uint8)
         digests.append(_digest(piece))
         reason = UNMAPPED if ord(character) not in mapped else BLANK if piece.size == 0 else NOTDEF if digests[-1] == notdef else ""

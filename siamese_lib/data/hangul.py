@@ -9,7 +9,7 @@ from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.faces import RENDERER_VERSION, SPLITS, FoundFace, find_faces
 from siamese_lib.data.framing import frame
-from siamese_lib.data.glyphs import EM, masters
+from siamese_lib.data.glyphs import EM, masters, render_missing
 from siamese_lib.errors import InputError
 
 
@@ -33,6 +33,7 @@ def load_hangul(num_classes: int = 2350, split: str = "train", framing: str = "a
 
     classes = _classes(num_classes, characters)
     images, labels, keys = [], [], []
+    render_missing(find_faces(split), classes)
     for found in find_faces(split):
         glyphs = masters(found, classes)
         drawn = np.flatnonzero(glyphs.usable)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.faces import SPLITS, find_faces, masters_folder, masters_stem
-from siamese_lib.data.glyphs import masters
+from siamese_lib.data.glyphs import masters, render_missing
 from siamese_lib.data.hangul import font_manifest
 from siamese_lib.errors import InputError
 from siamese_lib.paths import cache_folder, data_folder
@@ -57,6 +57,7 @@ def pack(folder: str | os.PathLike, num_classes: int = 2350) -> list[str]:
         InputError: no fonts, fonts whose hashes are not the declared ones (the other machine could not know them), or an unwritable folder.
     """
     target, written = Path(folder), []
+    render_missing([found for split in SPLITS for found in find_faces(split)], hangul_classes(num_classes))
     for split in SPLITS:
         for found in find_faces(split):
             if found.fallback or found.sha256 != found.face.sha256:

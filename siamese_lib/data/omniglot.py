@@ -17,7 +17,7 @@ import numpy as np
 
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.framing import FRAMINGS, SIDE, frame, tight
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotThere
 from siamese_lib.paths import cache_folder, data_folder
 from siamese_lib.storage import atomic_write
 
@@ -175,7 +175,7 @@ def downloaded(name: str) -> Path:
     """A file of DOWNLOADS in the cache, fetched and checked the first time.
 
     Raises:
-        InputError: no network, or a file of another checksum.
+        NotThere: no network, or a file of another checksum.
     """
     import pooch
 
@@ -183,7 +183,7 @@ def downloaded(name: str) -> Path:
     try:
         return Path(pooch.retrieve(SOURCE + name, DOWNLOADS[name], fname=name.rpartition("/")[2], path=folder))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; another checksum is a ValueError
-        raise InputError(f"{SOURCE}{name} could not be downloaded into {folder} ({error}); {GET_IT}") from error
+        raise NotThere(f"{SOURCE}{name} could not be downloaded into {folder} ({error}); {GET_IT}") from error
 
 
 def _open_part(subset: str, place: Path) -> _Part:

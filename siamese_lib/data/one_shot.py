@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from siamese_lib.data.omniglot import downloaded, drawn_ink, reduce_drawings
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotThere
 from siamese_lib.paths import data_folder
 
 RUNS, WAYS = 20, 20
@@ -37,7 +37,8 @@ def load_one_shot(path: Path | str | None = None, framing: str = "canvas") -> On
         framing: see `siamese_lib.data.omniglot.reduce_drawings`.
 
     Raises:
-        InputError: no such file, a damaged one, a drawing or an answer that is missing.
+        NotThere: no such file, and it could not be downloaded.
+        InputError: a damaged file, a drawing or an answer that is missing.
     """
     if path is None:
         path = data_folder() / "omniglot" / "all_runs.zip"
@@ -48,7 +49,7 @@ def load_one_shot(path: Path | str | None = None, framing: str = "canvas") -> On
         found = {kind: [_drawings(archive, path, kind, run, framing) for run in range(1, RUNS + 1)] for kind in ("training/class", "test/item")}
         answers = np.stack([_answers(archive, path, run) for run in range(1, RUNS + 1)])
     except FileNotFoundError as error:
-        raise InputError(f"no {path}; {GET_IT}") from error
+        raise NotThere(f"no {path}; {GET_IT}") from error
     except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is damaged ({error}); {GET_IT}") from error
     return OneShotRuns(np.stack(found["training/class"]), np.stack(found["test/item"]), answers)

@@ -26,7 +26,7 @@ from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.faces import FoundFace, find_faces
 from siamese_lib.data.framing import FRAMINGS, frame, tight
-from siamese_lib.data.glyphs import EM, masters
+from siamese_lib.data.glyphs import EM, Masters, masters
 from siamese_lib.data.phd08 import FIELDS, chosen_fonts, chosen_variants, write_phd08
 from siamese_lib.errors import InputError
 
@@ -88,19 +88,14 @@ def iter_simulated_phd08(
     classes = hangul_classes(num_classes) if characters is None else list(characters)
     variants = chosen_variants(variants)
     for letter, found in simulated_faces(fonts).items():
-        glyphs = masters(found, classes)
-        drawn = np.flatnonzero(glyphs.usable)
-        sheet = Sheet(letter, [classes[label] for label in drawn], glyphs.images[drawn], glyphs.heights[drawn], glyphs.widths[drawn], seed, device)
-        for variant in variants:
-            framed, seen = [], []
-            for start in range(0, len(drawn), _CHUNK):
-                bitmaps, heights, widths = tight(sheet.scan(variant, slice(start, start + _CHUNK)))
-                framed.append(frame(bitmaps, heights, widths, framing).cpu().numpy())
-                seen.append(heights.cpu().numpy() > 0)
-            seen = np.concatenate(seen)  # all of them, unless the threshold swallows a whole glyph
-            labels = drawn[seen].astype(np.int64)
-            meta = pd.DataFrame({"font": letter, **dict(zip(FIELDS, variant, strict=True))}, index=range(len(labels)))
-            yield ImageBank(np.concatenate(framed)[seen], labels, classes, meta)
+        for variant, parts in scans(letter, masters(found, classes), np.arange(len(classes)), variants, seed, device):
+            framed, labels = [], []
+            for numbers, bitmaps, heights, widths in parts:
+                seen = heights.cpu().numpy() > 0  # all of them, unless the threshold swallows a whole glyph
+                framed.append(frame(bitmaps, heights, widths, framing).cpu().numpy()[seen])
+                labels.append(numbers[seen].astype(np.int64))
+            meta = pd.DataFrame({"font": letter, **dict(zip(FIELDS, variant, strict=True))}, index=range(sum(map(len, labels))))
+            yield ImageBank(np.concatenate(framed), np.concatenate(labels), classes, meta)
 
 
 def write_simulated_phd08(
@@ -129,16 +124,12 @@ def write_simulated_phd08(
     for start in range(0, len(classes), _FILES):
         records: dict[str, list] = {character: [] for character in classes[start : start + _FILES]}
         for letter, glyphs in drawn.items():
-            here = start + np.flatnonzero(glyphs.usable[start : start + _FILES])
-            if not len(here):
-                continue
-            names = [classes[label] for label in here]
-            sheet = Sheet(letter, names, glyphs.images[here], glyphs.heights[here], glyphs.widths[here], seed, "cpu")
-            for variant in variants:
-                bitmaps, heights, widths = (each.numpy() for each in tight(sheet.scan(variant, slice(None))))
-                for name, bits, height, width in zip(names, bitmaps, heights, widths, strict=True):
-                    if height:
-                        records[name].append((letter, variant, bits[:height, :width]))
+            here = np.arange(start, min(start + _FILES, len(classes)))
+            for variant, parts in scans(letter, glyphs, here, variants, seed, "cpu"):
+                for numbers, *found in parts:
+                    for number, bits, height, width in zip(numbers, *(each.numpy() for each in found), strict=True):
+                        if height:
+                            records[classes[number]].append((letter, variant, bits[:height, :width]))
         for name in [name for name, of in records.items() if of]:
             written.append(Path(folder) / f"{name}.txt")
             write_phd08(written[-1], records[name])
@@ -156,6 +147,39 @@ def simulated_faces(fonts: str | Iterable[str] | None = None) -> dict[str, Found
     if not any(letter in faces for letter in wanted):
         raise InputError(f"of the fonts {' '.join(wanted)} none is there, only {' '.join(faces)}; run `make fonts`, or choose of these")
     return {letter: faces[letter] for letter in wanted if letter in faces}
+
+
+Scans = Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor, torch.Tensor]]
+
+
+def scans(
+    letter: str, glyphs: Masters, numbers: np.ndarray, variants: Iterable[Sequence[int]], seed: int, device: str | torch.device
+) -> Iterator[tuple[Sequence[int], Scans]]:
+    """Glyphs of one face, scanned.
+
+    Args:
+        letter: PHD08 font.
+        glyphs: of the face.
+        numbers: (n,) which of its characters; those that it does not draw properly are left out.
+        variants: tuples (fs, cp, re, th, sl).
+        seed, device: see `iter_simulated_phd08`.
+
+    Yields:
+        A variant and its scans in pieces: numbers (m,) of the characters, and `tight` bitmaps (m, H, W) with heights and widths (m,).
+    """
+    drawn = numbers[glyphs.usable[numbers]]
+    if not len(drawn):
+        return
+    names = [glyphs.characters[number] for number in drawn]
+    sheet = Sheet(letter, names, glyphs.images[drawn], glyphs.heights[drawn], glyphs.widths[drawn], seed, device)
+
+    def pieces(variant: Sequence[int]) -> Scans:
+        for start in range(0, len(drawn), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            yield drawn[part], *tight(sheet.scan(variant, part))
+
+    for variant in variants:
+        yield variant, pieces(variant)
 
 
 def edge_profile(place: float) -> float:

@@ -33,13 +33,15 @@ def accuracy_curves(records: list[dict], title: str = "Validation accuracy") -> 
             ax.plot(line[x], line["mean"], label=row_name(row), linewidth=2, marker="o", markersize=3.5, markeredgewidth=0, **row_style(row))
             if line["seeds"] > 1:
                 ax.fill_between(line[x], line["low"], line["high"], color=row_style(row)["color"], alpha=0.18, linewidth=0)
-    chance = 100 / records[0]["config"]["num_classes"]
+    config = records[0]["config"]
+    chance = 100 / records[0]["evaluations"].get("validation", config).get("classes", config["num_classes"])
     for ax, text in zip(axes, ("images seen (thousands)", "training time (s)"), strict=True):
         ax.axhline(chance, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
         ax.set(xlabel=text, xlim=(0, None), ylim=(0, None))
         ax.xaxis.set_major_locator(MaxNLocator(6))
     axes[0].xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}"))
-    axes[0].set_ylabel("accuracy on validation faces (%)")
+    what = {"": "faces", "drawers": "drawers", "alphabets": "alphabets"}[config.get("protocol", "")]
+    axes[0].set_ylabel(f"accuracy on validation {what} (%)")
     axes[1].annotate(
         f"chance {chance:.2g} %", (1, chance), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", color=MUTED
     )

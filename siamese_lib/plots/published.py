@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from siamese_lib.config import ROWS
+from siamese_lib.config import PAPER
 from siamese_lib.data.bank import ImageBank
+from siamese_lib.data.faces import is_stopgap
 from siamese_lib.data.framing import SIDE
 from siamese_lib.errors import InputError
 from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves, by_font, curves, describe, kind, probability_evolution
@@ -31,7 +32,7 @@ def figures(records: list[dict], arrays_by_id: Arrays) -> dict[str, tuple[Callab
     runs with the PyPI faces; no records, no figures.
     """
     found = {}
-    records = [record for record in records if not record["manifest"].get("fonts", {}).get("fallback", False)]
+    records = [record for record in records if not is_stopgap(record["manifest"])]
     for table in sorted({record["config"]["table"] for record in records}):
         group = _largest_group([record for record in records if record["config"]["table"] == table])
         found[f"{table}_accuracy"] = functools.partial(accuracy_curves, group), curves(group) | {"note": describe(group)}
@@ -126,11 +127,10 @@ def _largest_group(records: list[dict]) -> list[dict]:
 
 
 def _preferred(records: list[dict]) -> dict | None:
-    rows = list(ROWS)
-
     def rank(record: dict) -> tuple:
-        row = record["config"]["row"]
-        return -rows.index(row) if row in rows else 1, record["seed"], record["id"]
+        config = record["config"]
+        rows = list(PAPER[config["table"]])
+        return -rows.index(config["row"]) if config["row"] in rows else 1, record["seed"], record["id"]
 
     return min(records, key=rank, default=None)
 

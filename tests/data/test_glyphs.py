@@ -65,6 +65,31 @@ def test_cache_is_used_and_gives_the_same(tiny_font, cache, monkeypatch):
     assert np.array_equal(first.images, again.images) and first.problems == again.problems and first.digest == again.digest
 
 
+def test_many_glyphs_are_rendered_side_by_side_and_the_same(tiny_font, cache, monkeypatch):
+    faces = [font_file(tiny_font(f"{name}.ttf", {"가": BAR, "나": TALL, "다": drawing})) for name, drawing in (("a", BAR), ("b", []))]
+    alone = [masters(face, list("가나다")) for face in faces]
+    for path in cache.rglob("*.npz"):
+        path.unlink()
+    glyphs.render_missing(faces, list("가나다"))
+    assert not list(cache.rglob("*.npz"))  # few are left to masters
+    monkeypatch.setattr(glyphs, "PARALLEL", 6)
+    glyphs.render_missing([*faces, FoundFace(faces[0].face, None, "0" * 64)], list("가나다"))  # one without a file
+    assert len(list(cache.rglob("*.npz"))) == 2
+    monkeypatch.setattr(glyphs, "_render", lambda *_: pytest.fail("rendered again"))
+    for face, first in zip(faces, alone, strict=True):
+        again = masters(face, list("가나다"))
+        assert np.array_equal(first.images, again.images) and first.problems == again.problems and first.digest == again.digest
+    glyphs.render_missing(faces, list("가나다"))  # nothing is missing
+
+
+def test_a_broken_font_among_many_is_named(tiny_font, cache, monkeypatch, tmp_path):
+    monkeypatch.setattr(glyphs, "PARALLEL", 1)
+    broken = font_file(tiny_font("b.ttf", {"가": BAR}))
+    broken.path.write_text("not a font")
+    with pytest.raises(InputError, match="b.ttf.*cannot be read"):
+        glyphs.render_missing([font_file(tiny_font("a.ttf", {"가": BAR})), broken], ["가"])
+
+
 def test_key_of_the_cache(tiny_font, cache):
     face, other = font_file(tiny_font("a.ttf", {"가": BAR, "나": TALL})), font_file(tiny_font("b.ttf", {"가": TALL, "나": BAR}))
     assert np.array_equal(masters(face, ["가", "나"]).heights, masters(face, ["나", "가"]).heights[::-1])

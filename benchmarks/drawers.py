@@ -1,0 +1,68 @@
+"""What limits reading B of Omniglot: longer runs, other losses, framings and augmentation, judged on the validation drawers.
+
+    python -m benchmarks.drawers            writes results/benchmarks/drawers.csv
+    python -m benchmarks.drawers --jobs 1   one run at a time (default: one on each processor, a thread each; nothing is timed)
+
+The accuracy on the clean drawings that were trained on tells whether it is the network or the twelve drawers that ran out. Seed 10, which no table
+uses; the test drawers are not looked at. Finished runs are kept in runs/benchmarks/.
+"""
+
+import argparse
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from benchmarks.common import kept, publish
+from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
+from siamese_lib.config import make_config
+from siamese_lib.experiments import accuracy_of
+from siamese_lib.training import choose_device
+
+IMAGES = 300_000
+NEAR = {"row": "random", "rate": 6e-3, "pool_classes": 16}
+WIDE = {"shift": 0.15, "degrees": 10.0, "probability": 0.9}
+WIDER = {"shift": 0.2, "degrees": 15.0, "probability": 1.0}
+GRID = [
+    NEAR,
+    NEAR | WIDE,
+    NEAR | WIDER,
+    NEAR | WIDE | {"framing": "square"},
+    {"row": "contrastive/random", "rate": 1e-2, "pool_classes": 32} | WIDE,
+    {"row": "triplet/random", "rate": 1e-2, "pool_classes": 32} | WIDE,
+    {"row": "triplet/random", "rate": 2e-2, "pool_classes": 32} | WIDE,
+    {"row": "random", "rate": 6e-3, "pool_classes": 32} | WIDE,
+]
+SHOWN = ("loss", "batch", "rate", "images", "framing", "probability", "shift", "degrees", "impostors")  # of the configuration
+
+
+def measure(settings: dict, device) -> dict:
+    trainer, data = trainer_of("ours", TUNING_SEED, device, table="table4", **settings)
+    statistics = trainer.fit()
+    found = {name: accuracy_of(trainer.forward, statistics.centroids, getattr(data, name), trainer.plan.chunk) for name in ("train", "validation")}
+    return {"pool_images": trainer.batch.images_a_step, "seed": TUNING_SEED, "train_accuracy": found["train"], "accuracy": found["validation"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.drawers", description=__doc__.splitlines()[0])
+    parser.add_argument("--device")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--one", metavar="JSON", help="run these settings alone and print JSON")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    if options.one:
+        print(json.dumps(measure(json.loads(options.one)[0], device)))
+        return
+
+    def one(settings: dict) -> dict:
+        settings = {"batch": "pooled-near", "images": IMAGES} | settings
+        config = make_config("table4", profile="quick", **settings)
+        line = {name: getattr(config, name) for name in SHOWN} | kept("benchmarks.drawers", [settings], device, 1 if options.jobs > 1 else None)
+        print(" ".join(str(value) for value in line.values()), flush=True)
+        return line
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        publish("drawers", list(pool.map(one, GRID)), device)
+
+
+if __name__ == "__main__":
+    main()
