@@ -118,6 +118,7 @@ PROFILES = {
     ),
     "quick": dict(images=160_000, variants=3),
     "cpu": dict(images=600_000, variants=27),
+    "best": dict(batch="pooled-near", images=2_000_000, variants=27),  # ten minutes on 2 cores
     "paper": dict(
         batch="literal",
         triplets=10_240,
@@ -129,7 +130,8 @@ PROFILES = {
         variants=243,
     ),
 }
-SEEDS = {"smoke": 1, "quick": 1, "cpu": 3, "paper": 3}  # how many, from 0
+BEST = {"table2": {"framing": "square"}, "table3": {"framing": "square"}, "table4": {}}  # what validation chose (notebook 04, benchmarks.drawers)
+SEEDS = {"smoke": 1, "quick": 1, "cpu": 3, "best": 1, "paper": 3}  # how many, from 0
 
 
 def rows_of(table: str, batch: str) -> list[str]:
@@ -144,7 +146,7 @@ def make_config(table: str = "table3", row: str = "random", profile: str = "quic
         table: a key of TABLES.
         row: a key of ROWS, with `contrastive/` or `triplet/` in front for another loss than the metric one; in table2 always with the loss in front.
         profile: a key of PROFILES.
-        batch: of BATCHES; default pooled, in profile `paper` literal.
+        batch: of BATCHES; default pooled, in profile `paper` literal, in `best` pooled-near.
         changes: any other field of RunConfig.
 
     Raises:
@@ -163,7 +165,7 @@ def make_config(table: str = "table3", row: str = "random", profile: str = "quic
         values["num_classes"] = PROTOCOLS[_choose("protocol", changes.get("protocol", TABLES[table]["protocol"]), PROTOCOLS)]
     elif changes.get("protocol"):
         raise InputError(f"protocol={changes['protocol']!r}: {table} has no protocols, table4 has")
-    values |= ROWS[mining] | PROFILES[profile]
+    values |= ROWS[mining] | PROFILES[profile] | (BEST[table] if profile == "best" else {})
     if batch is not None:
         values["batch"] = _choose("batch", batch, BATCHES)
     if values["batch"] in IN_PLACE:

@@ -108,3 +108,10 @@ def test_rows_of_table_2_name_their_loss():
     assert hard.loss == "contrastive" and hard.num_classes == 11172 and hard.rate == make_config("table3", "contrastive/random").rate
     assert make_config("table2", "metric/random").rate == make_config("table3").rate and make_config("table2", "metric/random").row == "metric/random"
     assert make_config("table2", "metric/random", batch="pooled-near").impostors == 3
+
+
+def test_profile_best_takes_what_validation_chose():
+    hangul, drawings = make_config("table3", profile="best"), make_config("table4", profile="best")
+    assert (hangul.batch, hangul.framing, hangul.images) == ("pooled-near", "square", 2_000_000)
+    assert (drawings.batch, drawings.framing, drawings.negatives) == ("pooled-near", "aspect", "nearest")
+    assert make_config("table3", profile="best", framing="aspect").framing == "aspect"
