@@ -19,6 +19,7 @@ from siamese_lib.experiments import accuracy_of
 from siamese_lib.training import choose_device
 
 IMAGES = 300_000
+PAIRS = {"row": "contrastive/random", "rate": 1e-2, "pool_classes": 32}
 NEAR = {"row": "random", "rate": 6e-3, "pool_classes": 16}
 MORE = {"shift": 0.15, "degrees": 10.0, "probability": 0.9}  # augmentation
 LESS = {"shift": 0.04, "degrees": 3.0, "probability": 0.5}
@@ -29,7 +30,9 @@ GRID = [
     {"row": "triplet/random", "rate": 1e-2, "pool_classes": 32},
     NEAR | LESS,
     {"row": "triplet/random", "rate": 2e-2, "pool_classes": 32},
-    {"row": "contrastive/random", "rate": 1e-2, "pool_classes": 32},
+    PAIRS,
+    PAIRS | LESS,
+    PAIRS | {"rate": 2e-2},
 ]
 SHOWN = ("loss", "batch", "rate", "images", "framing", "probability", "shift", "degrees", "impostors")  # of the configuration
 

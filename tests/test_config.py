@@ -114,4 +114,5 @@ def test_profile_best_takes_what_validation_chose():
     hangul, drawings = make_config("table3", profile="best"), make_config("table4", profile="best")
     assert (hangul.batch, hangul.framing, hangul.images) == ("pooled-near", "square", 2_000_000)
     assert (drawings.batch, drawings.framing, drawings.negatives) == ("pooled-near", "aspect", "nearest")
+    assert (drawings.probability, drawings.shift, drawings.degrees, hangul.degrees) == (0.5, 0.04, 3.0, 5.0)
     assert make_config("table3", profile="best", framing="aspect").framing == "aspect"
