@@ -145,7 +145,20 @@ def tested(
     result = evaluate(forward, centroids, classes, _with_bar(banks, name, progress), gallery, config.chunk)
     if split is None:
         facts |= {"fonts": len(result.groups.get("font", {}))}
+    else:
+        facts |= {"told_alphabet": told_alphabet(forward, centroids, split.test, device, config.chunk)}
     return result.summary() | facts, None if refer else result.class_accuracy()
+
+
+def told_alphabet(forward: Callable[[Tensor], Tensor], centroids: Tensor, bank: ImageBank, device: torch.device, chunk: int) -> float:
+    """Percent of a bank's images that are read rightly when the answer is looked for in the image's own alphabet alone.
+
+    What this is above the accuracy was lost to look-alikes in other alphabets.
+    """
+    labels, alphabet = (torch.as_tensor(each, device=device) for each in (bank.labels, alphabet_of(bank.classes)))
+    distances = torch.cdist(embed(forward, torch.as_tensor(bank.images, device=device), chunk), centroids)
+    others = alphabet[None, :] != alphabet[labels][:, None]
+    return 100 * float((distances.masked_fill(others, float("inf")).argmin(1) == labels).double().mean())
 
 
 def hangul_stream(name: str, config: RunConfig, device: torch.device) -> tuple[Iterator[ImageBank], dict]:

@@ -7,6 +7,7 @@ import torch
 from siamese_lib import __main__, experiments, tasks
 from siamese_lib.config import make_config
 from siamese_lib.data import one_shot
+from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.mining import EqualGroups
 from siamese_lib.records import load_record
@@ -31,6 +32,7 @@ def test_drawers(tmp_path, monkeypatch):
     assert found["drawers"]["images"] == found["validation"]["images"] == 40 * 4 and found["drawers"]["classes"] == 40
     assert sum(each["images"] for each in found["drawers"]["by_alphabet"].values()) == 160 and found["drawers"]["by_font"] == {}
     assert found["drawers"]["accuracy"] > 2 * 100 / 40  # twice chance
+    assert found["drawers"]["accuracy"] <= found["drawers"]["told_alphabet"] <= 100
     arrays = run.arrays()
     assert np.mean(arrays["class_accuracy_drawers"].astype(float)) == pytest.approx(found["drawers"]["accuracy"], abs=0.1)
     assert arrays["centroids"].shape == (40, 25)
@@ -79,6 +81,16 @@ def test_alphabets_have_equal_weight_and_the_validation_its_own_references():
     queries = torch.as_tensor(data.validation.images[chosen]).flatten(1).float() / 255
     right = torch.cdist(queries, means).argmin(1).numpy() == data.validation.labels[chosen]
     assert accuracy == pytest.approx(100 * right.mean()) and asked
+
+
+def test_told_the_alphabet_only_its_own_look_alikes_are_left():
+    """Two alphabets on a line: a1 at 0, a2 at 10; b1 at 1, b2 at 11. Images of a1 at 0.9 (nearest b1) and of b2 at 2 (nearest b1 either way)."""
+    classes, images = ["a/1", "a/2", "b/1", "b/2"], np.zeros((2, 37, 37), np.uint8)
+    images[:, 0, 0] = 9, 20
+    bank = ImageBank(images, np.array([0, 3]), classes)
+    centroids = torch.tensor([[0.0], [10.0], [1.0], [11.0]])
+    assert tasks.told_alphabet(lambda x: x[:, 0, :1, 0] * 25.5, centroids, bank, CPU, 256) == 50
+    assert experiments.accuracy_of(lambda x: x[:, 0, :1, 0] * 25.5, centroids, bank, 256) == 0
 
 
 def test_a_missing_archive_is_noted(tmp_path, monkeypatch, omniglot_folder):
