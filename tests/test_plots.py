@@ -359,3 +359,10 @@ def test_fonts_against_and_variants():
     by_variant = {"cp": {str(k): {"accuracy": 50.0 - k, "images": 9} for k in range(3)}, "sl": {"1": {"accuracy": 9.0, "images": 3}}}
     axes = plots.variants_figure(by_variant).axes
     assert [list(ax.lines[0].get_ydata()) for ax in axes] == [[], [50, 49, 48], [], [], [9]] and list(axes[4].lines[0].get_xdata()) == [1]
+
+
+def test_published_figures_show_the_papers_rows_alone():
+    records = [made_up_record(row) for row in ("random", "auto-clustering", "hard", "contrastive/random")]
+    found = plots.figures(records, {})["table3_accuracy"][1]
+    assert set(found) == {"random", "auto-clustering", "note"}
+    assert plots.figures(records[2:], {}) == {}

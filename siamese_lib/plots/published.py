@@ -29,12 +29,13 @@ def figures(records: list[dict], arrays_by_id: Arrays) -> dict[str, tuple[Callab
 
     A figure holds runs of one kind (profile, batch, classes, budget, fonts, device): the kind with most rows, then most images a run, then most runs.
     Figures of one run show the last row of the paper's table that has what they need, with its lowest seed. What no record has is left out, as are
-    runs with the PyPI faces; no records, no figures.
+    runs with the PyPI faces and rows that the paper's table lacks; no records, no figures.
     """
     found = {}
     records = [record for record in records if not is_stopgap(record["manifest"])]
-    for table in sorted({record["config"]["table"] for record in records}):
-        group = _largest_group([record for record in records if record["config"]["table"] == table])
+    for table in sorted({record["config"]["table"] for record in records if record["config"]["row"] in PAPER[record["config"]["table"]]}):
+        rows = [record for record in records if record["config"]["table"] == table and record["config"]["row"] in PAPER[table]]
+        group = _largest_group(rows)
         found[f"{table}_accuracy"] = functools.partial(accuracy_curves, group), curves(group) | {"note": describe(group)}
         fonts = by_font(group, TEST_SET)
         if fonts:
