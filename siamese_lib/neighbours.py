@@ -13,8 +13,8 @@ from torch import Tensor
 from siamese_lib.errors import InputError
 
 GROUP = 32  # columns that share one minimum
-COLUMNS = 128 * GROUP  # of a tile: with ROWS rows 8 MB of float32
 ROWS = 512  # a block
+COLUMNS = {"cpu": 32 * GROUP, "cuda": 2048 * GROUP}  # of a tile: 2 MB of float32, what caches hold, or 128 MB, so that few kernels are started
 EXACT = 1 << 20  # pairs looked at at once
 NUMBERS = 1 << 22  # float64 numbers of their points held at once
 MANY = 1 / 32  # share of a block's groups from which on all of its distances are computed: picking pairs out costs that much more each
@@ -51,9 +51,9 @@ class _Points:
         """
         first = start // GROUP * GROUP if upper else 0
         rows, out = self.rows[start:end], self.rows.new_full((end - start, len(self.columns) // GROUP), float("inf"))
-        own = rows.square().sum(1, keepdim=True)
-        for left in range(first, len(self.columns), COLUMNS):
-            right = min(left + COLUMNS, len(self.columns))
+        own, wide = rows.square().sum(1, keepdim=True), COLUMNS[rows.device.type]
+        for left in range(first, len(self.columns), wide):
+            right = min(left + wide, len(self.columns))
             with torch.autocast(rows.device.type, enabled=False):
                 d2 = torch.addmm(self.norms[left:right], rows, self.columns[left:right].T, alpha=-2)
             if left < end and start < right:
