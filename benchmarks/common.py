@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import torch
@@ -69,6 +70,18 @@ def kept(module: str, one: list, device: torch.device, threads: int | None = Non
     if not path.is_file():
         write_json(path, in_own_process(module, "--one", json.dumps(one), "--device", str(device), threads=threads))
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def side_by_side(one: Callable[..., dict], grid: list, jobs: int) -> list[dict]:
+    """Lines of a table, `one` for each entry of the grid, `jobs` at a time; each is printed as soon as it is there."""
+
+    def shown(each) -> dict:
+        line = one(each)
+        print(" ".join(str(value) for value in line.values()), flush=True)
+        return line
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(shown, grid))
 
 
 def publish(name: str, lines: list[dict], device: torch.device, **details) -> None:

@@ -10,9 +10,8 @@ uses; the test drawers are not looked at. Finished runs are kept in runs/benchma
 import argparse
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.common import kept, publish
+from benchmarks.common import kept, publish, side_by_side
 from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
 from siamese_lib.config import make_config
 from siamese_lib.experiments import accuracy_of
@@ -58,12 +57,10 @@ def main() -> None:
     def one(settings: dict) -> dict:
         settings = {"batch": "pooled-near", "images": IMAGES} | settings
         config = make_config("table4", profile="quick", **settings)
-        line = {name: getattr(config, name) for name in SHOWN} | kept("benchmarks.drawers", [settings], device, 1 if options.jobs > 1 else None)
-        print(" ".join(str(value) for value in line.values()), flush=True)
-        return line
+        shown = {name: getattr(config, name) for name in SHOWN}
+        return shown | kept("benchmarks.drawers", [settings], device, 1 if options.jobs > 1 else None)
 
-    with ThreadPoolExecutor(options.jobs) as pool:
-        publish("drawers", list(pool.map(one, GRID)), device)
+    publish("drawers", side_by_side(one, GRID, options.jobs), device)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,8 @@ import argparse
 import itertools
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.common import kept, publish
+from benchmarks.common import kept, publish, side_by_side
 from benchmarks.pml import SETUPS
 from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
 from siamese_lib.config import BATCHES, LOSSES
@@ -50,7 +49,7 @@ OMNIGLOT = [  # how drawings are reduced, then rates, with batches of the sizes 
 
 LEARNT = [  # hard mining learns from an eighth of what it has seen: the losses are larger, the steps rougher
     ("ours", {"table": "table2", "row": f"{loss}/hard", "batch": "pooled", "rate": rate})
-    for loss, rate in itertools.product(LOSSES, (1e-3, 3e-3, 6e-3, 1e-2, 2e-2))
+    for loss, rate in [*itertools.product(LOSSES, (1e-3, 3e-3, 6e-3, 1e-2, 2e-2)), ("triplet", 3e-4)]
 ]
 GRIDS = {"hangul": ("rates", GRID), "omniglot": ("rates_omniglot", OMNIGLOT), "hard": ("rates_hard", LEARNT)}
 
@@ -84,15 +83,9 @@ def main() -> None:
         print(json.dumps(measure(*json.loads(options.one), device)))
         return
 
-    def one(each: tuple) -> dict:
-        line = kept("benchmarks.rates", list(each), device, threads=1 if options.jobs > 1 else None)
-        print(" ".join(str(value) for value in line.values()), flush=True)
-        return line
-
     name, grid = GRIDS[options.data]
-    with ThreadPoolExecutor(options.jobs) as pool:
-        lines = list(pool.map(one, grid))
-    publish(name, lines, device)
+    threads = 1 if options.jobs > 1 else None
+    publish(name, side_by_side(lambda each: kept("benchmarks.rates", list(each), device, threads), grid, options.jobs), device)
 
 
 if __name__ == "__main__":

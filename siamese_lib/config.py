@@ -96,6 +96,11 @@ TUNED_OMNIGLOT = {  # in place of those for drawings; chosen on validation drawe
     ("metric", "pooled-hard"): {"rate": 6e-3},
     ("metric", "pooled-near"): {"rate": 6e-3},
 }
+TUNED_HARD = {  # hard mining, which learns from an eighth of its pairs; chosen on the full alphabet (python -m benchmarks.rates hard)
+    ("metric", "pooled"): {"rate": 3e-3},
+    ("contrastive", "pooled"): {"rate": 6e-3},
+    ("triplet", "pooled"): {"rate": 1e-3},
+}
 IN_PLACE = {"pooled-hard": "hardest", "pooled-near": "nearest"}  # negatives that these batches take in place of drawn ones
 PROTOCOLS = {"drawers": 1623, "alphabets": 964}  # readings of the Omniglot split, and how many classes are trained in each
 # What is run for each table and what the paper reports of it, in percent.
@@ -178,7 +183,8 @@ def make_config(table: str = "table3", row: str = "random", profile: str = "quic
             raise InputError(f"row={row!r}: batch {batch} takes its own negatives; choose one of {', '.join(free)}")
         values["negatives"] = IN_PLACE[values["batch"]]
     drawn = TUNED_OMNIGLOT.get((loss, values["batch"]), {}) if values.get("protocol") else {}
-    values = TUNED[loss, values["batch"]] | drawn | values
+    hard = TUNED_HARD.get((loss, values["batch"]), {}) if mining == "hard" else {}
+    values = TUNED[loss, values["batch"]] | drawn | hard | values
     fields = {f.name: f for f in dataclasses.fields(RunConfig)}
     for name, value in changes.items():
         _choose("parameter", name, fields)

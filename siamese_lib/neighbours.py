@@ -63,12 +63,15 @@ class _Points:
         return out.add_(own)
 
     def blocks(self, start: int, end: int, upper: bool) -> Iterator[tuple[int, Tensor]]:
-        """Of rows `start` to `end` a few at a time: the first of them, and all distances in float64 (rows, C), infinite as in `minima`."""
+        """Of rows `start` to `end` a few at a time: the first of them, and their distances in float64 to all points, infinite as in `minima`.
+
+        With `upper` the points before the first are left out: column 0 is the first.
+        """
         step, numbers = max(1, EXACT // len(self.exact)), torch.arange(len(self.exact), device=self.exact.device)
         for first in range(start, end, step):
-            last = min(first + step, end)
-            d = torch.cdist(self.exact[first:last], self.exact, compute_mode="donot_use_mm_for_euclid_dist")
-            place = numbers - numbers[first:last, None]
+            last, left = min(first + step, end), first if upper else 0
+            d = torch.cdist(self.exact[first:last], self.exact[left:], compute_mode="donot_use_mm_for_euclid_dist")
+            place = numbers[left:] - numbers[first:last, None]
             yield first, d.masked_fill_(place <= 0 if upper else place == 0, float("inf"))
 
     def distances(self, start: int, minima: Tensor, bound: Tensor, upper: bool) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -121,7 +124,7 @@ def smallest_pairs(points: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         if float((minima <= most).float().mean()) > MANY:
             for first, d in of.blocks(start, end, upper=True):
                 i, j = torch.nonzero((d <= bound) & (d < float("inf")), as_tuple=True)
-                add(i + first, j, d[i, j])
+                add(i + first, j + first, d[i, j])
         else:
             for found in of.distances(start, minima, most, upper=True):
                 add(*found)

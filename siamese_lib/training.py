@@ -263,7 +263,7 @@ class Trainer:
             warnings.warn(
                 f"the embedding has collapsed at iteration {self.step}: mean d_AP {line['d_ap']:.3g}, mean d_AN {line['d_an']:.3g} "
                 f"(margin {self.loss.alpha:g}), active share {line['active']:.0%}, spread of the ideal vectors {line['spread']:.3g}, "
-                f"loss {line['loss']:.3g}; lower the rate (now {self.plan.rate:g}) or start with easier negatives",
+                f"loss {line['loss']:.3g}; should it stay so, lower the rate (now {self.plan.rate:g}) or start with easier negatives",
                 stacklevel=4,
             )
 

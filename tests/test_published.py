@@ -35,6 +35,9 @@ def test_table_2_has_its_five_rows():
         lines = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == "quick")]
         assert lines.row.tolist() == list(PAPER["table2"]) and (lines.classes == classes).all() and (lines.images_seen == 160_000).all()
         assert lines.paper_accuracy.notna().all() == (dataset == "phd08-sim")
+        longer = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == "cpu")]
+        assert longer.row.tolist() == ["contrastive/random", "contrastive/auto-clustering", "metric/random"]
+        assert (longer.seeds == SEEDS["cpu"]).all() and (longer.images_seen == 600_064).all()
 
 
 def test_table_4_has_its_four_rows_in_every_reading():
