@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from siamese_lib.config import PAPER, PROFILES, ROWS, RunConfig, make_config, rows_of, run_id
+from siamese_lib.config import LOSSES, PAPER, PROFILES, ROWS, RunConfig, make_config, rows_of, run_id
 from siamese_lib.errors import InputError
 
 
