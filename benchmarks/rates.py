@@ -2,7 +2,7 @@
 
     python -m benchmarks.rates            writes results/benchmarks/rates.csv; RunConfig's defaults (config.TUNED) follow its best lines
     python -m benchmarks.rates omniglot   writes rates_omniglot.csv: reading `drawers`, its validation drawers
-    python -m benchmarks.rates hard       writes rates_hard.csv: hard mining, in Table 2 only, on its 11,172 classes
+    python -m benchmarks.rates full       writes rates_full.csv: the 11,172 classes of Table 2, random and hard mining
     python -m benchmarks.rates --jobs 1   one run at a time (default: one on each processor, a thread each; nothing is timed)
 
 Finished runs are kept in runs/benchmarks/.
@@ -47,11 +47,16 @@ OMNIGLOT = [  # how drawings are reduced, then rates, with batches of the sizes 
     ]
 ]
 
-LEARNT = [  # hard mining learns from an eighth of what it has seen: the losses are larger, the steps rougher
-    ("ours", {"table": "table2", "row": f"{loss}/hard", "batch": "pooled", "rate": rate})
-    for loss, rate in [*itertools.product(LOSSES, (1e-3, 3e-3, 6e-3, 1e-2, 2e-2)), ("triplet", 3e-4)]
+FULL = [  # Table 2's 11,172 classes; hard mining is run there only, and learns from an eighth of what it has seen
+    ("ours", {"table": "table2", "row": row, "batch": "pooled", "rate": rate})
+    for row, rate in [
+        *itertools.product([f"{loss}/hard" for loss in LOSSES], (1e-3, 3e-3, 6e-3, 1e-2, 2e-2)),
+        ("triplet/hard", 3e-4),
+        *itertools.product(["contrastive/random"], (1e-3, 3e-3, 6e-3, 1e-2)),
+        *itertools.product(["metric/random", "triplet/random"], (6e-3, 1e-2, 2e-2, 4e-2)),
+    ]
 ]
-GRIDS = {"hangul": ("rates", GRID), "omniglot": ("rates_omniglot", OMNIGLOT), "hard": ("rates_hard", LEARNT)}
+GRIDS = {"hangul": ("rates", GRID), "omniglot": ("rates_omniglot", OMNIGLOT), "full": ("rates_full", FULL)}
 
 
 def measure(method: str, settings: dict, device) -> dict:
@@ -85,7 +90,12 @@ def main() -> None:
 
     name, grid = GRIDS[options.data]
     threads = 1 if options.jobs > 1 else None
-    publish(name, side_by_side(lambda each: kept("benchmarks.rates", list(each), device, threads), grid, options.jobs), device)
+
+    def one(each: tuple) -> dict:
+        mining = {"mining": each[1]["row"].rpartition("/")[2]} if name == "rates_full" else {}
+        return mining | kept("benchmarks.rates", list(each), device, threads)
+
+    publish(name, side_by_side(one, grid, options.jobs), device)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ TUNED_OMNIGLOT = {  # in place of those for drawings; chosen on validation drawe
     ("metric", "pooled-hard"): {"rate": 6e-3},
     ("metric", "pooled-near"): {"rate": 6e-3},
 }
-TUNED_HARD = {  # hard mining, which learns from an eighth of its pairs; chosen on the full alphabet (python -m benchmarks.rates hard)
+TUNED_HARD = {  # hard mining, which learns from an eighth of its pairs; chosen on the full alphabet (python -m benchmarks.rates full)
     ("metric", "pooled"): {"rate": 3e-3},
     ("contrastive", "pooled"): {"rate": 6e-3},
     ("triplet", "pooled"): {"rate": 1e-3},

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 SMALL = {"num_classes": 24, "images": 768, "updates": 3, "pool_classes": 8, "compiled": False, "statistics_samples": 2, "validation_images": 20}
 COLUMNS = {
     "rates": "loss batch pool_images rate schedule images seed accuracy",
-    "rates_hard": "loss batch pool_images rate schedule images seed accuracy",
+    "rates_full": "mining loss batch pool_images rate schedule images seed accuracy",
     "rates_omniglot": "loss batch pool_images rate schedule images seed accuracy framing",
     "step": "device batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
     "time_to_accuracy": "method target seconds_median images_median seeds reached",
