@@ -105,7 +105,8 @@ def test_rows_of_table_2_name_their_loss():
     assert rows_of("table2", "pooled") == [*(f"contrastive/{row}" for row in ("random", "hard", "distance", "auto-clustering")), "metric/random"]
     hard, distance = (make_config("table2", f"contrastive/{row}") for row in ("hard", "distance"))
     assert (hard.negatives, hard.ratio, distance.negatives, distance.impostors) == ("hard", 8, "distance", 8)
-    assert hard.loss == "contrastive" and hard.num_classes == 11172 and distance.rate == make_config("table3", "contrastive/random").rate
+    assert hard.loss == "contrastive" and hard.num_classes == 11172 and distance.rate == 6e-3
+    assert make_config("table3", "contrastive/random").rate == make_config("table2", "contrastive/random", batch="literal").rate == 3e-3
     assert [make_config("table2", f"{loss}/hard").rate for loss in LOSSES] == [3e-3, 6e-3, 1e-3]
     assert make_config("table2", "metric/hard", rate=0.5).rate == 0.5
     assert make_config("table2", "metric/random").rate == make_config("table3").rate and make_config("table2", "metric/random").row == "metric/random"
