@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from siamese_lib.config import PAPER, ROWS
+from siamese_lib.config import LOSSES, PAPER, ROWS
 from siamese_lib.errors import InputError
 from siamese_lib.paths import repository_root, results_folder
 from siamese_lib.records import published_records, uses_stopgap, working_records
@@ -145,9 +145,19 @@ def _or_empty(percent: float | None) -> str:
 
 def markdown(frame: pd.DataFrame) -> str:
     """A Markdown table of the readable columns."""
-    shown = _shown(frame)
+    return _markdown(_shown(frame))
+
+
+def _markdown(shown: pd.DataFrame) -> str:
     rows = [list(shown.columns), ["---"] * len(shown.columns), *shown.values.tolist()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def by_loss_and_mining(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of matrix.csv's lines the accuracy of `quick` runs with pooled batches on simulated scans: a row for each mining, a column for each loss."""
+    chosen = frame[(frame.dataset == "phd08-sim") & (frame.batch == "pooled") & (frame.profile == "quick")]
+    cells = chosen.assign(mining=chosen.row.str.rpartition("/")[2]).pivot(index="mining", columns="loss", values="accuracy_mean")
+    return cells.reindex(index=[row for row in ROWS if row in cells.index], columns=[loss for loss in LOSSES if loss in cells.columns])
 
 
 def latex(frame: pd.DataFrame) -> str:
@@ -177,9 +187,10 @@ def write_tables() -> list[str]:
         for suffix, text in ((".csv", _csv(frame)), (".md", markdown(frame)), (".tex", latex(frame))):
             write_text(folder / f"{table}{suffix}", text)
             written.append(f"results/{table}{suffix}")
-        if table in PAPER:
-            readme = repository_root() / "README.md"
-            write_text(readme, readme_with_block(readme.read_text(encoding="utf-8"), table, markdown(frame) if len(frame) else ""))
+        block = markdown(frame) if table in PAPER else _markdown(by_loss_and_mining(frame).map(_or_empty).reset_index())
+        block = block if len(frame) else ""
+        readme = repository_root() / "README.md"
+        write_text(readme, readme_with_block(readme.read_text(encoding="utf-8"), table, block))
     fonts = [frame for table in PAPER if len(frame := by_font_frame(records, table))]
     write_text(folder / "by_font.csv", _csv(pd.concat(fonts) if fonts else by_font_frame([], "")))
     return [*written, "results/by_font.csv", "README.md"]

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from siamese_lib.config import PAPER, SEEDS
+from siamese_lib.config import LOSSES, PAPER, ROWS, SEEDS
 from siamese_lib.paths import results_folder
 from siamese_lib.plots import figure_hashes
 from siamese_lib.plots.published import HANGUL
@@ -38,6 +38,13 @@ def test_table_2_has_its_five_rows():
         longer = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == "cpu")]
         assert longer.row.tolist() == ["contrastive/random", "contrastive/auto-clustering", "metric/random"]
         assert (longer.seeds == SEEDS["cpu"]).all() and (longer.images_seen == 600_064).all()
+
+
+def test_the_matrix_has_every_loss_with_every_mining():
+    matrix = pd.read_csv(results_folder() / "matrix.csv")
+    lines = matrix[(matrix.dataset == "phd08-sim") & (matrix.batch == "pooled") & (matrix.profile == "quick")]
+    assert sorted(lines.row) == sorted(f"{loss}/{mining}" for loss in LOSSES for mining in ROWS)
+    assert (lines.classes == 2350).all() and (lines.images_seen == 160_000).all()
 
 
 def test_table_4_has_its_four_rows_in_every_reading():

@@ -112,7 +112,7 @@ def written(tmp_path, monkeypatch):
     """write(records) -> folder with README.md and results/ made from them."""
     monkeypatch.setattr(report, "repository_root", lambda: tmp_path)
     monkeypatch.setattr(report, "results_folder", lambda: tmp_path / "results")
-    blocks = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in ("table4", "table2"))
+    blocks = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in ("table4", "table2", "matrix"))
     (tmp_path / "README.md").write_text(f"# Über\n\n<!-- table3 -->\n<!-- /table3 -->\nend\n{blocks}", encoding="utf-8")
 
     def write(records):
@@ -207,5 +207,8 @@ def test_table_2_has_the_papers_rows_and_the_matrix_all(written):
     assert table.row.tolist() == paper and table.paper_accuracy.tolist() == [64.5, 69.7, 76.1, 82.6]
     assert table.negatives.tolist() == ["hard", "distance", "auto-clustering", "uniform"] and set(table["loss"]) == {"contrastive", "metric"}
     assert matrix.row.tolist() == [*paper, "metric/auto-probabilistic", "triplet/hard"]
-    assert "| contrastive/hard |" in (folder / "README.md").read_text(encoding="utf-8")
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert "| contrastive/hard |" in readme
+    cells = ["| mining | metric | contrastive | triplet |", "| --- | --- | --- | --- |", "| random | 50.0 |  |  |", "| hard |  | 50.0 | 50.0 |"]
+    assert "\n".join(["<!-- matrix -->", *cells, "| distance |  | 50.0 |  |"]) in readme
     assert list(table.columns) == list(matrix.columns) == DESIGN.split(",")
