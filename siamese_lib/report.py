@@ -187,8 +187,9 @@ def write_tables() -> list[str]:
         for suffix, text in ((".csv", _csv(frame)), (".md", markdown(frame)), (".tex", latex(frame))):
             write_text(folder / f"{table}{suffix}", text)
             written.append(f"results/{table}{suffix}")
-        block = markdown(frame) if table in PAPER else _markdown(by_loss_and_mining(frame).map(_or_empty).reset_index())
-        block = block if len(frame) else ""
+        block = ""
+        if len(frame):
+            block = markdown(frame) if table in PAPER else _markdown(by_loss_and_mining(frame).map(_or_empty).reset_index())
         readme = repository_root() / "README.md"
         write_text(readme, readme_with_block(readme.read_text(encoding="utf-8"), table, block))
     fonts = [frame for table in PAPER if len(frame := by_font_frame(records, table))]

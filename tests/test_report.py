@@ -151,7 +151,7 @@ def test_readme_shows_the_table_and_keeps_the_rest(written):
     folder = written([record()])
     text = (folder / "README.md").read_text(encoding="utf-8")
     table = (folder / "results" / "table3.md").read_text(encoding="utf-8")
-    empty = "<!-- table4 -->\n<!-- /table4 -->\n<!-- table2 -->\n<!-- /table2 -->\n"
+    empty = "<!-- table4 -->\n<!-- /table4 -->\n<!-- table2 -->\n<!-- /table2 -->\n<!-- matrix -->\n<!-- /matrix -->\n"
     assert text == f"# Über\n\n<!-- table3 -->\n{table}<!-- /table3 -->\nend\n{empty}" and "| random |" in table
     written([record(), record("auto-clustering")])
     assert (folder / "README.md").read_text(encoding="utf-8").count("| auto-clustering |") == 1
