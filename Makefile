@@ -27,7 +27,7 @@ fonts: ## install the Debian font packages where apt-get may be used; otherwise 
 	@sh scripts/fonts.sh $(FONT_PACKAGES)
 
 reproduce: setup fonts ## run notebooks 00-03 and print Table 3 beside the paper's (ALL=1: all notebooks)
-	$(PY) -m siamese_lib.reproduce $(if $(ALL),--all)
+	$(PY) -m siamese_lib.report.notebooks $(if $(ALL),--all)
 
 test: setup fonts ## run the tests, then every notebook in profile smoke
 	$(PY) -m pytest tests
@@ -45,7 +45,7 @@ figures: setup ## redraw results/figures/ from the published records
 	$(PY) -m siamese_lib figures
 
 notebooks: setup fonts ## run the notebooks and refresh their committed outputs
-	$(PY) -m siamese_lib.reproduce --refresh
+	$(PY) -m siamese_lib.report.notebooks --refresh
 
 publish: setup ## copy the record of a working run into results/: make publish RUN=<run id>
 	@[ -n "$(RUN)" ] || { echo "error: name the run: make publish RUN=<run id> (the ids are the names in runs/)" >&2; exit 2; }

@@ -14,10 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import torch
 
-from siamese_lib.config import METHOD_VERSION
-from siamese_lib.paths import repository_root, results_folder, runs_folder
-from siamese_lib.records import environment
-from siamese_lib.storage import write_json, write_text
+from siamese_lib.experiments.config import METHOD_VERSION
+from siamese_lib.experiments.records import environment
+from siamese_lib.files import repository_root, results_folder, runs_folder, write_json, write_text
 
 
 def load() -> float:
@@ -28,7 +27,10 @@ def load() -> float:
         time.sleep(10)
     one_minute = os.getloadavg()[0]
     if one_minute > 0.5:
-        print(f"notice: the load of this machine is {one_minute:.1f}; stop other programs, or the figures are theirs too", file=sys.stderr)
+        print(
+            f"notice: the load of this machine is {one_minute:.1f}; stop other programs, or the figures are theirs too",
+            file=sys.stderr,
+        )
     return one_minute
 
 
@@ -65,10 +67,14 @@ def in_own_process(module: str, *arguments: str, threads: int | None = None) -> 
 
 def kept(module: str, one: list, device: torch.device, threads: int | None = None) -> dict:
     """The finished run of these settings in this version of the method, or a new one: `python -m module --one JSON`."""
-    identifier = hashlib.sha256(json.dumps([module, one, str(device), METHOD_VERSION]).encode()).hexdigest()[:16]
+    identifier = hashlib.sha256(json.dumps([module, one, str(device), METHOD_VERSION]).encode()).hexdigest()[
+        :16
+    ]
     path = runs_folder() / "benchmarks" / f"{identifier}.json"
     if not path.is_file():
-        write_json(path, in_own_process(module, "--one", json.dumps(one), "--device", str(device), threads=threads))
+        write_json(
+            path, in_own_process(module, "--one", json.dumps(one), "--device", str(device), threads=threads)
+        )
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -90,5 +96,8 @@ def publish(name: str, lines: list[dict], device: torch.device, **details) -> No
     print(table.to_string(index=False, float_format="%.3g"))
     folder = results_folder() / "benchmarks"
     write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.4g", lineterminator="\n"))
-    facts = {"created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "threads": torch.get_num_threads()}
+    facts = {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "threads": torch.get_num_threads(),
+    }
     write_json(folder / f"{name}.json", facts | environment(device) | details)

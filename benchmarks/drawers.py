@@ -13,9 +13,9 @@ import os
 
 from benchmarks.common import kept, publish, side_by_side
 from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
-from siamese_lib.config import make_config
-from siamese_lib.experiments import accuracy_of
-from siamese_lib.training import choose_device
+from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.run import accuracy_of
+from siamese_lib.runtime import choose_device
 
 IMAGES = 300_000
 PAIRS = {"row": "contrastive/random", "rate": 1e-2, "pool_classes": 32}
@@ -33,14 +33,32 @@ GRID = [
     PAIRS | LESS,
     PAIRS | {"rate": 2e-2},
 ]
-SHOWN = ("loss", "batch", "rate", "images", "framing", "probability", "shift", "degrees", "impostors")  # of the configuration
+SHOWN = (
+    "loss",
+    "batch",
+    "rate",
+    "images",
+    "framing",
+    "probability",
+    "shift",
+    "degrees",
+    "impostors",
+)  # of the configuration
 
 
 def measure(settings: dict, device) -> dict:
     trainer, data = trainer_of("ours", TUNING_SEED, device, table="table4", **settings)
     statistics = trainer.fit()
-    found = {name: accuracy_of(trainer.forward, statistics.centroids, getattr(data, name), trainer.plan.chunk) for name in ("train", "validation")}
-    return {"pool_images": trainer.batch.images_a_step, "seed": TUNING_SEED, "train_accuracy": found["train"], "accuracy": found["validation"]}
+    found = {
+        name: accuracy_of(trainer.forward, statistics.centroids, getattr(data, name), trainer.plan.chunk)
+        for name in ("train", "validation")
+    }
+    return {
+        "pool_images": trainer.batch.images_a_step,
+        "seed": TUNING_SEED,
+        "train_accuracy": found["train"],
+        "accuracy": found["validation"],
+    }
 
 
 def main() -> None:

@@ -14,16 +14,16 @@ from statistics import median
 import torch
 
 from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
-from siamese_lib import speed
-from siamese_lib.config import make_config
+from siamese_lib import runtime
 from siamese_lib.data.phd08 import FONTS
-from siamese_lib.data.simulate import iter_simulated_phd08
-from siamese_lib.evaluation import embed, evaluate
-from siamese_lib.experiments import make_loss
-from siamese_lib.model import EmbeddingNet
+from siamese_lib.data.phd08_simulated import iter_simulated_phd08
+from siamese_lib.evaluation import evaluate
+from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.run import make_loss
+from siamese_lib.experiments.tasks import data_of
+from siamese_lib.model import EmbeddingNet, embed
+from siamese_lib.runtime import choose_device
 from siamese_lib.statistics import class_statistics
-from siamese_lib.tasks import data_of
-from siamese_lib.training import choose_device
 
 VARIANTS = (3, 9, 27)
 
@@ -31,9 +31,9 @@ VARIANTS = (3, 9, 27)
 def measure(variants: int, device: torch.device) -> dict:
     config = make_config("table3", "random", "quick")
     data, loss = data_of(config), make_loss(config)
-    speed.keep_memory()
+    runtime.keep_memory()
     blank = torch.zeros(config.chunk, *data.train.images.shape[1:], dtype=torch.uint8, device=device)
-    network = speed.compiled(EmbeddingNet().to(device), lambda network: embed(network, blank, config.chunk))
+    network = runtime.compiled(EmbeddingNet().to(device), lambda network: embed(network, blank, config.chunk))
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         return loss.space(network(x))
@@ -47,11 +47,21 @@ def measure(variants: int, device: torch.device) -> dict:
 
         def whole(font: str = font) -> None:
             nonlocal images
-            banks = iter_simulated_phd08(variants=variants, fonts=font, framing=config.framing, device=str(device), characters=data.train.classes)
-            images = int(evaluate(forward, centroids, data.train.classes, banks, gallery, config.chunk).total.sum())
+            banks = iter_simulated_phd08(
+                variants=variants,
+                fonts=font,
+                framing=config.framing,
+                device=str(device),
+                characters=data.train.classes,
+            )
+            images = int(
+                evaluate(forward, centroids, data.train.classes, banks, gallery, config.chunk).total.sum()
+            )
 
         rates["whole"].append((seconds(whole, device), images))
-        rates["bare"] += [(seconds(lambda: embed(forward, ready, config.chunk), device), len(ready)) for _ in range(2)]
+        rates["bare"] += [
+            (seconds(lambda: embed(forward, ready, config.chunk), device), len(ready)) for _ in range(2)
+        ]
     per_image = {name: median(took / n for took, n in each) for name, each in rates.items()}
     return {
         "device": device.type,
@@ -65,17 +75,30 @@ def measure(variants: int, device: torch.device) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.evaluation", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.evaluation", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--device")
-    parser.add_argument("--variants", type=int, choices=VARIANTS, help="measure this many alone and print JSON")
+    parser.add_argument(
+        "--variants", type=int, choices=VARIANTS, help="measure this many alone and print JSON"
+    )
     options = parser.parse_args()
     device = choose_device(options.device)
     if options.variants:
         print(json.dumps(measure(options.variants, device)))
         return
     before = load()
-    raw = [in_own_process("benchmarks.evaluation", "--variants", str(n), "--device", str(device)) for n in VARIANTS]
-    publish("evaluation", [{key: value for key, value in each.items() if key != "seconds"} for each in raw], device, load=before, raw=raw)
+    raw = [
+        in_own_process("benchmarks.evaluation", "--variants", str(n), "--device", str(device))
+        for n in VARIANTS
+    ]
+    publish(
+        "evaluation",
+        [{key: value for key, value in each.items() if key != "seconds"} for each in raw],
+        device,
+        load=before,
+        raw=raw,
+    )
 
 
 if __name__ == "__main__":

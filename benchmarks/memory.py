@@ -9,9 +9,9 @@ import os
 import tempfile
 
 from benchmarks.common import in_own_process, load, peak_mb, publish
-from siamese_lib.config import BATCHES, make_config
-from siamese_lib.experiments import run
-from siamese_lib.training import choose_device
+from siamese_lib.experiments.config import BATCHES, make_config
+from siamese_lib.experiments.run import run_one
+from siamese_lib.runtime import choose_device
 
 IMAGES = 20_480
 
@@ -26,12 +26,27 @@ def main() -> None:
         config = make_config("table3", "random", "quick", options.batch, images=IMAGES, updates=2, variants=1)
         with tempfile.TemporaryDirectory() as folder:
             os.environ["SIAMESE_RUNS"] = folder
-            record = run(config, 0, str(device), ["phd08-sim"], progress=False).record
+            record = run_one(config, 0, str(device), ["phd08-sim"], progress=False).record
         seen, tested = record["totals"]["images_seen"], record["evaluations"]["phd08-sim"]["images"]
-        print(json.dumps({"device": device.type, "batch": options.batch, "images_seen": seen, "images_tested": tested, "peak_mb": peak_mb(device)}))
+        print(
+            json.dumps(
+                {
+                    "device": device.type,
+                    "batch": options.batch,
+                    "images_seen": seen,
+                    "images_tested": tested,
+                    "peak_mb": peak_mb(device),
+                }
+            )
+        )
         return
     before = load()
-    publish("memory", [in_own_process("benchmarks.memory", "--batch", b, "--device", str(device)) for b in BATCHES], device, load=before)
+    publish(
+        "memory",
+        [in_own_process("benchmarks.memory", "--batch", b, "--device", str(device)) for b in BATCHES],
+        device,
+        load=before,
+    )
 
 
 if __name__ == "__main__":

@@ -15,24 +15,35 @@ import torch
 
 from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
 from benchmarks.scale import made_up
-from siamese_lib.config import make_config
-from siamese_lib.evaluation import embed
-from siamese_lib.experiments import build_trainer
+from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.run import build_trainer
+from siamese_lib.experiments.tasks import TrainingData
 from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased
+from siamese_lib.model import embed
+from siamese_lib.runtime import choose_device, seeded_generator
 from siamese_lib.statistics import ClassStatistics
-from siamese_lib.tasks import TrainingData
-from siamese_lib.training import choose_device, seeded_generator
 
 CLASSES = (1_000, 11_172, 100_000, 1_000_000)
-EPOCH, STEP, PASS = 3 * 512_000, 30_720, 89_376  # images: of the paper's epoch, of its step, of 8 faces with 11,172 classes
+EPOCH, STEP, PASS = (
+    3 * 512_000,
+    30_720,
+    89_376,
+)  # images: of the paper's epoch, of its step, of 8 faces with 11,172 classes
 
 
 def search(classes: int, device: torch.device) -> dict:
     """Seconds and memory of one update of each sampler, milliseconds of one draw."""
     generator = seeded_generator(0, device)
-    points = torch.randn(classes, 25, generator=generator, device=device) / torch.arange(1, 26, device=device).sqrt()  # no two directions alike
+    points = (
+        torch.randn(classes, 25, generator=generator, device=device)
+        / torch.arange(1, 26, device=device).sqrt()
+    )  # no two directions alike
     found = ClassStatistics(points, points.norm(dim=1))
-    clustering, distance, positives = AutoClustering(classes), DistanceBased(classes), AutoProbabilistic(classes)
+    clustering, distance, positives = (
+        AutoClustering(classes),
+        DistanceBased(classes),
+        AutoProbabilistic(classes),
+    )
     few = ClassStatistics(points[:70], points[:70].norm(dim=1))
     AutoClustering(70).update(few), DistanceBased(70).update(few)  # libraries are loaded
     if device.type == "cuda":
@@ -43,8 +54,15 @@ def search(classes: int, device: torch.device) -> dict:
     mb = peak_mb(device) - before
     positives.update(found)
     drawn = positives.sample(STEP, generator)
-    draws = [lambda: positives.sample(STEP, generator), lambda: clustering.sample(drawn, generator), lambda: distance.sample(drawn, generator)]
-    return took | {"mb": mb, "draw_ms": 1000 * max(stats.median(seconds(draw, device) for _ in range(9)) for draw in draws)}
+    draws = [
+        lambda: positives.sample(STEP, generator),
+        lambda: clustering.sample(drawn, generator),
+        lambda: distance.sample(drawn, generator),
+    ]
+    return took | {
+        "mb": mb,
+        "draw_ms": 1000 * max(stats.median(seconds(draw, device) for _ in range(9)) for draw in draws),
+    }
 
 
 def speed(device: torch.device) -> dict:
@@ -62,7 +80,10 @@ def speed(device: torch.device) -> dict:
     for _ in range(3):
         passes.append(seconds(trainer.class_statistics, device))
         bare.append(seconds(lambda: embed(trainer.forward, trainer.images, config.chunk), device))
-    return {"images_per_s": trainer.batch.images_a_step / stats.median(steps), "pass_ratio": stats.median(passes) / stats.median(bare)}
+    return {
+        "images_per_s": trainer.batch.images_a_step / stats.median(steps),
+        "pass_ratio": stats.median(passes) / stats.median(bare),
+    }
 
 
 def lines(rates: dict, searches: dict[int, dict], device: torch.device) -> list[dict]:
@@ -71,8 +92,15 @@ def lines(rates: dict, searches: dict[int, dict], device: torch.device) -> list[
     for classes, found in searches.items():
         both = found["clusters_seconds"] + found["impostors_seconds"]
         line = {"device": device.type, "classes": classes, "clusters_seconds": found["clusters_seconds"]}
-        line |= {"impostors_seconds": found["impostors_seconds"], "percent_of_epoch": 100 * both * rates["images_per_s"] / EPOCH}
-        line |= {"mb": found["mb"], "draw_ms": found["draw_ms"], "percent_of_step": 0.1 * found["draw_ms"] * rates["images_per_s"] / STEP}
+        line |= {
+            "impostors_seconds": found["impostors_seconds"],
+            "percent_of_epoch": 100 * both * rates["images_per_s"] / EPOCH,
+        }
+        line |= {
+            "mb": found["mb"],
+            "draw_ms": found["draw_ms"],
+            "percent_of_step": 0.1 * found["draw_ms"] * rates["images_per_s"] / STEP,
+        }
         table.append(line | {"pass_ratio": rates["pass_ratio"]})
     return table
 
@@ -81,7 +109,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mining", description=__doc__.splitlines()[0])
     parser.add_argument("--device")
     parser.add_argument("--classes", nargs="+", type=int, default=CLASSES)
-    parser.add_argument("--one", metavar="CLASSES", help="measure the search among so many classes alone, or `speed`, and print JSON")
+    parser.add_argument(
+        "--one",
+        metavar="CLASSES",
+        help="measure the search among so many classes alone, or `speed`, and print JSON",
+    )
     options = parser.parse_args()
     device = choose_device(options.device)
     if options.one:
@@ -89,7 +121,9 @@ def main() -> None:
         return
     before = load()
     names = ["speed", *map(str, options.classes)]
-    found = {name: in_own_process("benchmarks.mining", "--one", name, "--device", str(device)) for name in names}
+    found = {
+        name: in_own_process("benchmarks.mining", "--one", name, "--device", str(device)) for name in names
+    }
     searches = {int(name): each for name, each in found.items() if name != "speed"}
     publish("mining", lines(found["speed"], searches, device), device, load=before, raw=found)
 

@@ -11,7 +11,10 @@ from siamese_lib.model import EMBEDDING_SIZE
 # name -> (loss, miner): as their documentation sets them up. The last two keep a learnt vector for each class.
 SETUPS = {
     "multi-similarity": lambda c: (losses.MultiSimilarityLoss(), miners.MultiSimilarityMiner()),
-    "triplet-semihard": lambda c: (losses.TripletMarginLoss(), miners.TripletMarginMiner(type_of_triplets="semihard")),
+    "triplet-semihard": lambda c: (
+        losses.TripletMarginLoss(),
+        miners.TripletMarginMiner(type_of_triplets="semihard"),
+    ),
     "circle": lambda c: (losses.CircleLoss(), None),
     "supcon": lambda c: (losses.SupConLoss(), None),
     "proxy-anchor": lambda c: (losses.ProxyAnchorLoss(c, EMBEDDING_SIZE), None),
@@ -36,11 +39,19 @@ class PmlBatch:
     """`classes` different classes, equally likely, with `k` images each: what the library's MPerClassSampler gives."""
 
     def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int) -> None:
-        self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
+        self.samples, self.positives, self.negatives, self.classes, self.k = (
+            samples,
+            positives,
+            negatives,
+            classes,
+            k,
+        )
         self.images_a_step = classes * k
 
     def draw(self, generator: torch.Generator) -> list[Part]:
-        drawn = torch.randperm(self.positives.num_classes, generator=generator, device=generator.device)[: self.classes]
+        drawn = torch.randperm(self.positives.num_classes, generator=generator, device=generator.device)[
+            : self.classes
+        ]
         return [Part(self.samples.draw(drawn, self.k, generator).flatten(), drawn.repeat_interleave(self.k))]
 
     def loss(self, loss: PmlLoss, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:

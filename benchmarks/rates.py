@@ -16,33 +16,70 @@ import os
 from benchmarks.common import kept, publish, side_by_side
 from benchmarks.pml import SETUPS
 from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
-from siamese_lib.config import BATCHES, LOSSES
-from siamese_lib.experiments import accuracy_of
-from siamese_lib.training import choose_device
+from siamese_lib.experiments.config import BATCHES, LOSSES
+from siamese_lib.experiments.run import accuracy_of
+from siamese_lib.runtime import choose_device
 
 IMAGES = 120_000
-RATES = [*[("literal", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2)], *[("pooled", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2, 4e-2)]]
-HARD = list(itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2), (16, 32))) + [("pooled-hard", 2e-2, 32)]
-PML_BEST = list(itertools.product(("multi-similarity", "circle"), [(2e-2, 32), (3e-3, 16), (1e-2, 16)]))  # what led at 256 images
+RATES = [
+    *[("literal", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2)],
+    *[("pooled", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2, 4e-2)],
+]
+HARD = list(itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2), (16, 32))) + [
+    ("pooled-hard", 2e-2, 32)
+]
+PML_BEST = list(
+    itertools.product(("multi-similarity", "circle"), [(2e-2, 32), (3e-3, 16), (1e-2, 16)])
+)  # what led at 256 images
 SMALL = list(itertools.product((3e-3, 6e-3), (8,)))  # and what led at 128
 OTHER = list(itertools.product(("contrastive", "triplet"), BATCHES, (1e-3, 3e-3, 1e-2)))
-EDGE = [("contrastive", "pooled-hard"), ("contrastive", "pooled-near"), *[("triplet", batch) for batch in BATCHES]]  # best at the edge of these
+EDGE = [
+    ("contrastive", "pooled-hard"),
+    ("contrastive", "pooled-near"),
+    *[("triplet", batch) for batch in BATCHES],
+]  # best at the edge of these
 GRID = [  # method of time_to_accuracy.trainer_of, its settings
     *[("ours", {"row": "random", "batch": batch, "rate": rate}) for batch, rate in RATES],
-    *[("ours", {"row": "random", "batch": batch, "rate": rate, "pool_classes": half}) for batch, rate, half in HARD],
+    *[
+        ("ours", {"row": "random", "batch": batch, "rate": rate, "pool_classes": half})
+        for batch, rate, half in HARD
+    ],
     *[(f"pml/{name}", {"rate": rate}) for name in SETUPS for rate in (3e-3, 1e-2)],
     *[(f"pml/{name}", {"rate": rate, "pool_classes": half}) for name, (rate, half) in PML_BEST],
-    *[("ours", {"row": "random", "batch": "pooled-near", "rate": rate, "pool_classes": half}) for rate, half in SMALL],
+    *[
+        ("ours", {"row": "random", "batch": "pooled-near", "rate": rate, "pool_classes": half})
+        for rate, half in SMALL
+    ],
     *[("pml/circle", {"rate": rate, "pool_classes": half}) for rate, half in SMALL],
-    *[("ours", {"row": "random", "batch": b, "rate": 3e-3, "schedule": "constant"}) for b in ("pooled", "pooled-near")],
-    *[("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate}) for loss, batch, rate in [*OTHER, *[(*each, 2e-2) for each in EDGE]]],
+    *[
+        ("ours", {"row": "random", "batch": b, "rate": 3e-3, "schedule": "constant"})
+        for b in ("pooled", "pooled-near")
+    ],
+    *[
+        ("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate})
+        for loss, batch, rate in [*OTHER, *[(*each, 2e-2) for each in EDGE]]
+    ],
 ]
 FRAMING = "aspect"  # of Omniglot's drawings: square is not better, canvas far worse (the first three lines)
 OMNIGLOT = [  # how drawings are reduced, then rates, with batches of the sizes that are best on Hangul
-    ("ours", {"table": "table4", "row": "random", "batch": batch, "rate": rate, "pool_classes": 16 if batch == "pooled-near" else 32, "framing": how})
+    (
+        "ours",
+        {
+            "table": "table4",
+            "row": "random",
+            "batch": batch,
+            "rate": rate,
+            "pool_classes": 16 if batch == "pooled-near" else 32,
+            "framing": how,
+        },
+    )
     for batch, rate, how in [
         *[("pooled-near", 3e-3, how) for how in ("canvas", "aspect", "square")],
-        *[each for each in itertools.product(BATCHES, (1e-3, 3e-3, 6e-3, 1e-2), [FRAMING]) if each != ("pooled-near", 3e-3, FRAMING)],
+        *[
+            each
+            for each in itertools.product(BATCHES, (1e-3, 3e-3, 6e-3, 1e-2), [FRAMING])
+            if each != ("pooled-near", 3e-3, FRAMING)
+        ],
         ("pooled", 2e-2, FRAMING),
     ]
 ]

@@ -14,21 +14,29 @@ import pandas as pd
 import torch
 
 from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
-from siamese_lib.config import make_config
 from siamese_lib.data.bank import ImageBank
-from siamese_lib.experiments import build_trainer
-from siamese_lib.tasks import TrainingData
-from siamese_lib.training import choose_device
+from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.run import build_trainer
+from siamese_lib.experiments.tasks import TrainingData
+from siamese_lib.runtime import choose_device
 
 CLASSES = (256, 512, 1024, 2350, 4096, 11172)
-METHODS = {"pooled": "auto-probabilistic+auto-clustering", "pooled-near": "random"}  # batch -> row: those that search among ideal vectors
+METHODS = {
+    "pooled": "auto-probabilistic+auto-clustering",
+    "pooled-near": "random",
+}  # batch -> row: those that search among ideal vectors
 REPEATS = 20
 
 
 def made_up(classes: int, copies: int) -> ImageBank:
     images = np.random.default_rng(0).integers(0, 256, (classes * copies, 37, 37), dtype=np.uint8)
     labels = np.arange(classes).repeat(copies)
-    return ImageBank(images, labels, [str(c) for c in range(classes)], pd.DataFrame({"face": np.tile(np.arange(copies), classes).astype(str)}))
+    return ImageBank(
+        images,
+        labels,
+        [str(c) for c in range(classes)],
+        pd.DataFrame({"face": np.tile(np.arange(copies), classes).astype(str)}),
+    )
 
 
 def measure(batch: str, classes: int, device: torch.device) -> dict:
@@ -61,14 +69,20 @@ def measure(batch: str, classes: int, device: torch.device) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
     parser.add_argument("--device")
-    parser.add_argument("--one", nargs=2, metavar=("BATCH", "CLASSES"), help="measure this alone and print JSON")
+    parser.add_argument(
+        "--one", nargs=2, metavar=("BATCH", "CLASSES"), help="measure this alone and print JSON"
+    )
     options = parser.parse_args()
     device = choose_device(options.device)
     if options.one:
         print(json.dumps(measure(options.one[0], int(options.one[1]), device)))
         return
     before = load()
-    lines = [in_own_process("benchmarks.scale", "--one", b, str(c), "--device", str(device)) for b in METHODS for c in CLASSES]
+    lines = [
+        in_own_process("benchmarks.scale", "--one", b, str(c), "--device", str(device))
+        for b in METHODS
+        for c in CLASSES
+    ]
     publish("scale", lines, device, load=before)
 
 

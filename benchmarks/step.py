@@ -14,11 +14,11 @@ from statistics import median
 import torch
 
 from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
-from siamese_lib.config import BATCHES, PROFILES, make_config
-from siamese_lib.experiments import build_trainer
+from siamese_lib.experiments.config import BATCHES, PROFILES, make_config
+from siamese_lib.experiments.run import build_trainer
+from siamese_lib.experiments.tasks import data_of
 from siamese_lib.model import to_float
-from siamese_lib.tasks import data_of
-from siamese_lib.training import choose_device
+from siamese_lib.runtime import choose_device
 
 EPOCH = 3 * 512_000  # images
 
@@ -53,7 +53,10 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
     for _ in range(repeats):
         times["step"].append(seconds(trainer.one_step, device))
         times["bare"] += [seconds(bare, device) for _ in range(max(1, images // chunk))]
-    passes = {samples: median(seconds(lambda s=samples: update(s), device) for _ in range(3)) for samples in (None, 4)}
+    passes = {
+        samples: median(seconds(lambda s=samples: update(s), device) for _ in range(3))
+        for samples in (None, 4)
+    }
     bare_rate = chunk / median(times["bare"])
     whole = rate(images, times["step"], passes[None], EPOCH)
     return {
@@ -64,7 +67,8 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
         "bare_images_per_s": bare_rate,
         "ratio": whole / bare_rate,
         "peak_mb": peak_mb(device),
-        "ratio_cpu_updates": rate(images, times["step"], passes[4], PROFILES["cpu"]["images"] / 20) / bare_rate,
+        "ratio_cpu_updates": rate(images, times["step"], passes[4], PROFILES["cpu"]["images"] / 20)
+        / bare_rate,
         "step_seconds": times["step"],
         "bare_seconds": times["bare"],
         "pass_seconds": {str(key): value for key, value in passes.items()},
@@ -83,8 +87,16 @@ def main() -> None:
         print(json.dumps(measure(options.batch, device, options.repeats)))
         return
     before = load()
-    raw = [in_own_process("benchmarks.step", "--batch", b, "--device", str(device), "--repeats", str(options.repeats)) for b in BATCHES]
-    lines = [{key: value for key, value in each.items() if not key.endswith("_seconds") and key != "compiled"} for each in raw]
+    raw = [
+        in_own_process(
+            "benchmarks.step", "--batch", b, "--device", str(device), "--repeats", str(options.repeats)
+        )
+        for b in BATCHES
+    ]
+    lines = [
+        {key: value for key, value in each.items() if not key.endswith("_seconds") and key != "compiled"}
+        for each in raw
+    ]
     publish("step", lines, device, load=before, raw=raw)
 
 

@@ -17,15 +17,29 @@ import statistics
 import pandas as pd
 
 from benchmarks.common import kept, load, publish
-from siamese_lib.config import make_config
 from siamese_lib.errors import InputError
-from siamese_lib.experiments import accuracy_of, build_trainer
-from siamese_lib.paths import results_folder
-from siamese_lib.tasks import data_of
-from siamese_lib.training import choose_device
+from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.run import accuracy_of, build_trainer
+from siamese_lib.experiments.tasks import data_of
+from siamese_lib.files import results_folder
+from siamese_lib.runtime import choose_device
 
 TARGETS = (40, 80)
-LENGTHS = (20_000, 30_000, 45_000, 70_000, 100_000, 150_000, 225_000, 340_000, 500_000, 750_000, 1_100_000, 1_500_000, 2_000_000)  # images
+LENGTHS = (
+    20_000,
+    30_000,
+    45_000,
+    70_000,
+    100_000,
+    150_000,
+    225_000,
+    340_000,
+    500_000,
+    750_000,
+    1_100_000,
+    1_500_000,
+    2_000_000,
+)  # images
 SEEDS, TUNING_SEED = (0, 1, 2), 10
 BOTH = "auto-probabilistic+auto-clustering"
 METHODS = {
@@ -48,14 +62,18 @@ def plans() -> dict[tuple[str, int], dict]:
     """
     path = results_folder() / "benchmarks" / "plans.csv"
     if not path.is_file():
-        raise InputError(f"{path} is not there; run python -m benchmarks.rates, then python -m benchmarks.plans")
+        raise InputError(
+            f"{path} is not there; run python -m benchmarks.rates, then python -m benchmarks.plans"
+        )
     found, whole = {}, {"pool_classes": int, "images": int, "rate": float}
     for method, tried in pd.read_csv(path).sort_values("images").groupby("method", sort=False):
         for target in TARGETS:
             reached = tried[tried.best >= target]
             line = tried.iloc[-1] if reached.empty else reached.iloc[0]
             if line.best >= 0.9 * target:
-                found[method, target] = {name: kind(line[name]) for name, kind in whole.items() if pd.notna(line[name])}
+                found[method, target] = {
+                    name: kind(line[name]) for name, kind in whole.items() if pd.notna(line[name])
+                }
                 if target <= line.best < target + 2:
                     found[method, target]["images"] = min(n for n in LENGTHS if n > line["images"])
     return found
@@ -64,7 +82,11 @@ def plans() -> dict[tuple[str, int], dict]:
 def trainer_of(method: str, seed: int, device, **changes):
     """(trainer, data) of a method; a name pml/... puts that loss and batch of pytorch-metric-learning into the same loop."""
     settings = METHODS.get(method, {}) | changes
-    table, row, batch = settings.pop("table", "table3"), settings.pop("row", "random"), settings.pop("batch", "pooled")
+    table, row, batch = (
+        settings.pop("table", "table3"),
+        settings.pop("row", "random"),
+        settings.pop("batch", "pooled"),
+    )
     config = make_config(table, row, "quick", batch, **settings)
     data = data_of(config)
     trainer = build_trainer(config, seed, device, data)
@@ -73,7 +95,9 @@ def trainer_of(method: str, seed: int, device, **changes):
         from benchmarks.pml import PmlBatch, PmlLoss
 
         old = trainer.batch
-        trainer.batch = PmlBatch(old.samples, old.positives, old.negatives, 2 * config.pool_classes, config.pool_samples)
+        trainer.batch = PmlBatch(
+            old.samples, old.positives, old.negatives, 2 * config.pool_classes, config.pool_samples
+        )
         trainer.loss = PmlLoss(method.removeprefix("pml/"), config.num_classes).to(device)
         if parameters := list(trainer.loss.parameters()):
             trainer.optimiser.add_param_group({"params": parameters})
@@ -93,7 +117,15 @@ def run(method: str, target: float, seed: int, device, **changes) -> dict:
         if accuracy >= target:
             break
     best = max(accuracy for *_, accuracy in curve)
-    return {"method": method, "target": target, "seed": seed, "reached": best >= target, "best": best, "plan": changes, "curve": curve}
+    return {
+        "method": method,
+        "target": target,
+        "seed": seed,
+        "reached": best >= target,
+        "best": best,
+        "plan": changes,
+        "curve": curve,
+    }
 
 
 def summary(runs: list[dict]) -> list[dict]:
@@ -102,18 +134,26 @@ def summary(runs: list[dict]) -> list[dict]:
     for method, target in itertools.product(METHODS, TARGETS):
         of = [each for each in runs if (each["method"], each["target"]) == (method, target)]
         ends = [each["curve"][-1] for each in of if each["reached"]]
-        images, seconds = [statistics.median(column) for column in list(zip(*ends, strict=True))[:2]] if ends else [None, None]
+        images, seconds = (
+            [statistics.median(column) for column in list(zip(*ends, strict=True))[:2]]
+            if ends
+            else [None, None]
+        )
         line = {"method": method, "target": target, "seconds_median": seconds, "images_median": images}
         lines.append(line | {"seeds": len(of), "reached": len(ends)})
     return lines
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.time_to_accuracy", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.time_to_accuracy", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--device")
     parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
     parser.add_argument("--target", nargs="+", type=int, choices=TARGETS, default=TARGETS)
-    parser.add_argument("--one", metavar="JSON", help="run [method, target, seed, changes] alone and print JSON")
+    parser.add_argument(
+        "--one", metavar="JSON", help="run [method, target, seed, changes] alone and print JSON"
+    )
     options = parser.parse_args()
     device = choose_device(options.device)
     if options.one:
@@ -123,9 +163,14 @@ def main() -> None:
     before, runs, planned = load(), [], plans()
     for method, target, seed in itertools.product(options.only, options.target, SEEDS):
         if (method, target) in planned:
-            runs.append(kept("benchmarks.time_to_accuracy", [method, target, seed, planned[method, target]], device))
+            runs.append(
+                kept("benchmarks.time_to_accuracy", [method, target, seed, planned[method, target]], device)
+            )
             end = runs[-1]["curve"][-1]
-            print(f"{method} {target} % seed {seed}: best {runs[-1]['best']:.1f} % after {end[0]:,} images, {end[1]:.0f} s", flush=True)
+            print(
+                f"{method} {target} % seed {seed}: best {runs[-1]['best']:.1f} % after {end[0]:,} images, {end[1]:.0f} s",
+                flush=True,
+            )
     publish("time_to_accuracy", summary(runs), device, load=before, runs=runs)
 
 

@@ -7,7 +7,14 @@ import importlib
 
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
-from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, HardMining, UniformNegatives, UniformPositives
+from siamese_lib.mining import (
+    AutoClustering,
+    AutoProbabilistic,
+    DistanceBased,
+    HardMining,
+    UniformNegatives,
+    UniformPositives,
+)
 from siamese_lib.model import EmbeddingNet
 from siamese_lib.statistics import ClassStatistics, class_statistics
 
@@ -16,7 +23,7 @@ _LAZY = {
     "load_hangul": "siamese_lib.data.hangul",
     "load_phd08": "siamese_lib.data.phd08",
     "iter_phd08": "siamese_lib.data.phd08",
-    "iter_simulated_phd08": "siamese_lib.data.simulate",
+    "iter_simulated_phd08": "siamese_lib.data.phd08_simulated",
     "load_omniglot": "siamese_lib.data.omniglot",
 }
 

@@ -5,8 +5,17 @@ import json
 import os
 import sys
 
-from siamese_lib.config import BATCHES, PROFILES, PROTOCOLS, ROWS, SEEDS, TABLES, make_config, rows_of
 from siamese_lib.errors import InputError
+from siamese_lib.experiments.config import (
+    BATCHES,
+    PROFILES,
+    PROTOCOLS,
+    ROWS,
+    SEEDS,
+    TABLES,
+    make_config,
+    rows_of,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--row", nargs="+", help=f"{rows}. Default: the paper's")
     run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
     run.add_argument(
-        "--profile", default=os.environ.get("SIAMESE_PROFILE", "quick"), help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick"
+        "--profile",
+        default=os.environ.get("SIAMESE_PROFILE", "quick"),
+        help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick",
     )
     run.add_argument("--seed", nargs="+", type=int, help="default: as many as the profile asks for, from 0")
     run.add_argument("--device", help="cpu or cuda; default CUDA where there is one")
@@ -42,9 +53,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SET",
         help="test sets; default all of the table: phd08-sim, phd08; in table4 drawers, and of another network alphabets, verification, one-shot",
     )
-    run.add_argument("--variants", type=int, help="PHD08 variants a font of the simulated test set; default the profile's")
+    run.add_argument(
+        "--variants", type=int, help="PHD08 variants a font of the simulated test set; default the profile's"
+    )
     run.set_defaults(command=_run)
-    tables = commands.add_parser("tables", help="rebuild the tables of results/ and README.md from the published records")
+    tables = commands.add_parser(
+        "tables", help="rebuild the tables of results/ and README.md from the published records"
+    )
     tables.set_defaults(command=_tables)
     figures = commands.add_parser("figures", help="redraw results/figures/ from the published records")
     figures.set_defaults(command=_figures)
@@ -52,18 +67,24 @@ def _parser() -> argparse.ArgumentParser:
     publish.add_argument("run", nargs="+", help="run ids, or beginnings of them")
     publish.set_defaults(command=_publish)
     data = commands.add_parser("data", help="what data and fonts are found, with counts and fingerprints")
-    data.add_argument("--pack", metavar="DIR", help="also fill DIR with all that a machine without fonts needs; use it there as SIAMESE_CACHE")
+    data.add_argument(
+        "--pack",
+        metavar="DIR",
+        help="also fill DIR with all that a machine without fonts needs; use it there as SIAMESE_CACHE",
+    )
     data.set_defaults(command=_data)
     return parser
 
 
 def _run(options: argparse.Namespace) -> None:
-    from siamese_lib.experiments import run
+    from siamese_lib.experiments.run import run_one
 
     changes = {} if options.variants is None else {"variants": options.variants}
     if options.table not in TABLES:
         raise InputError(f"table={options.table!r} is unknown; choose one of {', '.join(TABLES)}")
-    rows = options.row or rows_of(options.table, options.batch or PROFILES.get(options.profile, {}).get("batch", "pooled"))
+    rows = options.row or rows_of(
+        options.table, options.batch or PROFILES.get(options.profile, {}).get("batch", "pooled")
+    )
     seeds = range(SEEDS.get(options.profile, 1)) if options.seed is None else options.seed
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun one speaks
     not_run = {}
@@ -71,44 +92,52 @@ def _run(options: argparse.Namespace) -> None:
         of = changes | ({"protocol": protocol} if protocol else {})
         for config in [make_config(options.table, row, options.profile, options.batch, **of) for row in rows]:
             for seed in seeds:
-                record = run(config, seed, options.device, sets).record
+                record = run_one(config, seed, options.device, sets).record
                 not_run |= record["not_run"]
-                results = "  ".join(f"{name} {result['accuracy']:.2f} %" for name, result in record["evaluations"].items())
+                results = "  ".join(
+                    f"{name} {result['accuracy']:.2f} %" for name, result in record["evaluations"].items()
+                )
                 if first:
-                    print(f"{record['id']}  {config.row}  seed {seed}  {record['totals']['seconds']:.0f} s  {results}", flush=True)
+                    print(
+                        f"{record['id']}  {config.row}  seed {seed}  {record['totals']['seconds']:.0f} s  {results}",
+                        flush=True,
+                    )
     for name, reason in not_run.items() if first else ():
         print(f"not evaluated on {name}: {reason}")
 
 
 def _networks(table: str, wanted: list[str] | None) -> list[tuple[str, list[str]]]:
     """Protocols that a table's test sets need, each with those of its sets that are wanted (None: all); another network is trained for each."""
-    from siamese_lib.tasks import SETS
+    from siamese_lib.experiments.tasks import SETS
 
     protocols = list(PROTOCOLS) if TABLES.get(table, {}).get("protocol") else [""]
     known = [name for protocol in protocols for name in SETS[protocol]]
     if unknown := sorted(set(wanted or ()) - set(known)):
         raise InputError(f"evaluation set {', '.join(unknown)} is unknown; choose of {', '.join(known)}")
-    chosen = [(protocol, [name for name in SETS[protocol] if wanted is None or name in wanted]) for protocol in protocols]
+    chosen = [
+        (protocol, [name for name in SETS[protocol] if wanted is None or name in wanted])
+        for protocol in protocols
+    ]
     return [(protocol, sets) for protocol, sets in chosen if sets]
 
 
 def _tables(options: argparse.Namespace) -> None:
-    from siamese_lib.report import write_tables
+    from siamese_lib.report.tables import write_tables
 
     print("\n".join(write_tables()))
 
 
 def _figures(options: argparse.Namespace) -> None:
-    from siamese_lib.paths import results_folder
-    from siamese_lib.plots import write_figures
-    from siamese_lib.records import published_arrays, published_records
+    from siamese_lib.experiments.records import published_arrays, published_records
+    from siamese_lib.files import results_folder
+    from siamese_lib.report.figures import write_figures
 
     records = published_records()
     print("\n".join(write_figures(results_folder() / "figures", records, published_arrays(records))))
 
 
 def _publish(options: argparse.Namespace) -> None:
-    from siamese_lib.records import publish
+    from siamese_lib.experiments.records import publish
 
     for identifier in options.run:
         print(publish(identifier))

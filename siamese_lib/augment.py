@@ -29,8 +29,15 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         low, high = self.pixelation
-        if not (0 <= self.probability <= 1 and 0 <= self.shift < 0.5 and 0 <= self.degrees <= 180 and 0 < low <= high <= 1):
-            raise InputError(f"{self}: probability in [0, 1], shift in [0, 0.5), degrees in [0, 180], 0 < pixelation <= 1")
+        if not (
+            0 <= self.probability <= 1
+            and 0 <= self.shift < 0.5
+            and 0 <= self.degrees <= 180
+            and 0 < low <= high <= 1
+        ):
+            raise InputError(
+                f"{self}: probability in [0, 1], shift in [0, 0.5), degrees in [0, 180], 0 < pixelation <= 1"
+            )
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """images (B, 1, S, S) float in [0, 1] -> the same shape; random numbers on the generator's device, which is the images'."""
@@ -47,7 +54,9 @@ class Augmentation:
         chosen = u[0] < self.probability
         shift = (2 * u[1:9].T.reshape(n, 4, 2) - 1) * (2 * self.shift)  # in grid units: the image is 2 wide
         angle = (2 * u[9] - 1) * math.radians(self.degrees)
-        warped = grid_sample(images, warp_grid(shift * chosen[:, None, None], angle * chosen, side), align_corners=False)
+        warped = grid_sample(
+            images, warp_grid(shift * chosen[:, None, None], angle * chosen, side), align_corners=False
+        )
         sizes, down, across = _pixelation_tables(side, *self.pixelation, images.device)
         choice = (u[10:] * len(sizes)).long().clamp_(max=len(sizes) - 1)
         choice = torch.where(chosen, choice, len(sizes))  # the last table changes nothing
@@ -81,7 +90,9 @@ def warp_grid(shift: Tensor, angle: Tensor, side: int) -> Tensor:
     cos, sin, half = torch.cos(angle) / 2, torch.sin(angle) / 2, 0.5 * ones
     rotation = torch.stack([cos, sin, half, -sin, cos, half, 0 * ones, 0 * ones, ones], 1).view(-1, 3, 3)
     p = (torch.arange(side, device=device) * 2 + 1) / side - 1
-    pixels = torch.stack([p.repeat(side), p.repeat_interleave(side), torch.ones(side * side, device=device)])  # (3, S S): x, y, 1
+    pixels = torch.stack(
+        [p.repeat(side), p.repeat_interleave(side), torch.ones(side * side, device=device)]
+    )  # (3, S S): x, y, 1
     source = quadrilateral @ rotation @ pixels  # (B, 3, S S), homogeneous
     return (source[:, :2] / source[:, 2:]).view(-1, 2, side, side).permute(0, 2, 3, 1)
 
@@ -94,7 +105,9 @@ def _corners(device: torch.device) -> Tensor:
 _TABLES: dict[tuple, tuple[list[int], Tensor, Tensor]] = {}
 
 
-def _pixelation_tables(side: int, low: float, high: float, device: torch.device) -> tuple[list[int], Tensor, Tensor]:
+def _pixelation_tables(
+    side: int, low: float, high: float, device: torch.device
+) -> tuple[list[int], Tensor, Tensor]:
     """Reduced sizes, (len + 1, S, S) matrices, bilinear down to each size and back up, last the identity; and their transposes."""
     key = (side, low, high, device)
     if key not in _TABLES:

@@ -48,11 +48,15 @@ class ClassSamples:
     def __init__(self, labels: Tensor, num_classes: int) -> None:
         counts = torch.bincount(labels, minlength=num_classes)
         if (counts == 0).any():
-            raise InputError(f"{int((counts == 0).sum())} of {num_classes} classes have no sample (first: class {int(torch.argmin(counts))})")
+            raise InputError(
+                f"{int((counts == 0).sum())} of {num_classes} classes have no sample (first: class {int(torch.argmin(counts))})"
+            )
         self.counts = counts
         order = torch.argsort(labels, stable=True)
         place = torch.arange(len(labels), device=labels.device) - (counts.cumsum(0) - counts)[labels[order]]
-        self.table = torch.full((num_classes, int(counts.max())), -1, device=labels.device)  # (C, most) image numbers
+        self.table = torch.full(
+            (num_classes, int(counts.max())), -1, device=labels.device
+        )  # (C, most) image numbers
         self.table[labels[order], place] = order
 
     def draw(self, classes: Tensor, k: int, generator: torch.Generator) -> Tensor:
@@ -75,8 +79,16 @@ def _part_size(size: int, most: int) -> int:
 class LiteralTriplets:
     """The paper's batches: `size` triplets a step, each drawing its own anchor, positive and negative image; a part holds `chunk` images."""
 
-    def __init__(self, samples: ClassSamples, positives, negatives, size: int, chunk: int, hard: Hard | None = None) -> None:
-        self.samples, self.positives, self.negatives, self.size, self.hard = samples, positives, negatives, size, hard
+    def __init__(
+        self, samples: ClassSamples, positives, negatives, size: int, chunk: int, hard: Hard | None = None
+    ) -> None:
+        self.samples, self.positives, self.negatives, self.size, self.hard = (
+            samples,
+            positives,
+            negatives,
+            size,
+            hard,
+        )
         self.triplets_a_part = _part_size(size, chunk // 3)
         self.images_a_step = 3 * size
 
@@ -93,25 +105,41 @@ class LiteralTriplets:
     def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
         """outputs (n, D) of the part's images; centroids (C, D) in the loss's space, or None before the first statistics."""
         triplet = outputs.chunk(3)
-        centres = centroids[part.classes].chunk(3) if isinstance(loss, MetricLoss) and centroids is not None else None
+        centres = (
+            centroids[part.classes].chunk(3)
+            if isinstance(loss, MetricLoss) and centroids is not None
+            else None
+        )
         with torch.no_grad():
             a, p, n = map(loss.space, triplet)
             d_ap, d_an = distance(a, p), distance(a, n)
             active = (d_ap - d_an + loss.alpha > 0).float().mean()
             if self.hard is not None:
                 values = loss.from_distances(d_ap, d_an)
-                kept = self.hard(values if centres is None else values + sum(map(loss.stability, (a, p, n), centres)))
+                kept = self.hard(
+                    values if centres is None else values + sum(map(loss.stability, (a, p, n), centres))
+                )
         if self.hard is not None:
             triplet, centres = [x[kept] for x in triplet], centres and [c[kept] for c in centres]
         value = loss(*triplet) if centres is None else loss(*triplet, centres)
-        return Outcome(value, d_ap.mean(), d_an.mean(), active, torch.full((), len(triplet[0]), device=d_ap.device))
+        return Outcome(
+            value, d_ap.mean(), d_an.mean(), active, torch.full((), len(triplet[0]), device=d_ap.device)
+        )
 
 
 class LiteralPairs:
     """Pairs for the contrastive loss, half of one class: `size` pairs a step, each drawing its own two images; a part holds `chunk` images."""
 
-    def __init__(self, samples: ClassSamples, positives, negatives, size: int, chunk: int, hard: Hard | None = None) -> None:
-        self.samples, self.positives, self.negatives, self.size, self.hard = samples, positives, negatives, size, hard
+    def __init__(
+        self, samples: ClassSamples, positives, negatives, size: int, chunk: int, hard: Hard | None = None
+    ) -> None:
+        self.samples, self.positives, self.negatives, self.size, self.hard = (
+            samples,
+            positives,
+            negatives,
+            size,
+            hard,
+        )
         self.pairs_a_part = _part_size(size, chunk // 2)
         self.images_a_step = 2 * size
 
@@ -121,8 +149,14 @@ class LiteralPairs:
         same = torch.arange(self.size, device=first.device) % 2 == 0
         second = torch.where(same, first, self.negatives.sample(first, generator))
         pairs = self.samples.draw(first, 2, generator)
-        images = torch.stack([pairs[:, 0], torch.where(same, pairs[:, 1], self.samples.draw(second, 1, generator)[:, 0])])
-        cuts = zip(images.split(self.pairs_a_part, 1), torch.stack([first, second]).split(self.pairs_a_part, 1), strict=True)
+        images = torch.stack(
+            [pairs[:, 0], torch.where(same, pairs[:, 1], self.samples.draw(second, 1, generator)[:, 0])]
+        )
+        cuts = zip(
+            images.split(self.pairs_a_part, 1),
+            torch.stack([first, second]).split(self.pairs_a_part, 1),
+            strict=True,
+        )
         return [Part(i.flatten(), c.flatten(), i.shape[1] / self.size) for i, c in cuts]
 
     def loss(self, loss: ContrastiveLoss, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:

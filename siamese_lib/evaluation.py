@@ -11,21 +11,10 @@ from torch import Tensor
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.phd08 import FIELDS, FONTS
 from siamese_lib.errors import InputError
-from siamese_lib.model import to_float
+from siamese_lib.model import embed
 
 BOOTSTRAP = 1000  # resamples of the classes
 BLOCK = 64  # rows of distances at a time: with all training samples of Hangul 5 MB
-
-
-def embed(forward: Callable[[Tensor], Tensor], images: Tensor, chunk: int = 256) -> Tensor:
-    """uint8 images (N, 37, 37) -> (N, D), `chunk` at a time; the last chunk is filled up, so a compiled `forward` sees one shape."""
-    with torch.no_grad():
-        outputs = []
-        for part in images.split(chunk):
-            missing = chunk - len(part)
-            filled = torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) if missing and outputs else part
-            outputs.append(forward(to_float(filled))[: len(part)])
-        return torch.cat(outputs)
 
 
 @dataclass
@@ -38,7 +27,9 @@ class Evaluation:
     top5: int = 0
     recall: int = 0
     gallery: bool = False
-    groups: dict[str, dict[str, list[int]]] = field(default_factory=dict)  # column of meta -> value -> [correct, total]
+    groups: dict[str, dict[str, list[int]]] = field(
+        default_factory=dict
+    )  # column of meta -> value -> [correct, total]
     confusions: Counter = field(default_factory=Counter)  # (true, predicted) -> images
 
     def summary(self) -> dict:
@@ -66,7 +57,9 @@ class Evaluation:
             "by_alphabet": self._shares("alphabet"),
             "by_variant": {index: self._shares(index) for index in FIELDS if index in self.groups},
             "worst_classes": self._worst(50),
-            "confusions": [[self.classes[t], self.classes[p], n] for (t, p), n in self.confusions.most_common(50)],
+            "confusions": [
+                [self.classes[t], self.classes[p], n] for (t, p), n in self.confusions.most_common(50)
+            ],
         }
 
     def class_accuracy(self) -> np.ndarray:
@@ -80,7 +73,10 @@ class Evaluation:
         return [[self.classes[c], float(accuracy[c]), int(self.total[c])] for c in order]
 
     def _shares(self, column: str) -> dict[str, dict]:
-        return {value: {"accuracy": 100 * c / t, "images": t} for value, (c, t) in sorted(self.groups.get(column, {}).items(), key=_in_order)}
+        return {
+            value: {"accuracy": 100 * c / t, "images": t}
+            for value, (c, t) in sorted(self.groups.get(column, {}).items(), key=_in_order)
+        }
 
 
 def evaluate(
@@ -103,7 +99,12 @@ def evaluate(
             them say little).
         chunk: images embedded at once.
     """
-    result = Evaluation(classes, np.zeros(len(classes), np.int64), np.zeros(len(classes), np.int64), gallery=gallery is not None)
+    result = Evaluation(
+        classes,
+        np.zeros(len(classes), np.int64),
+        np.zeros(len(classes), np.int64),
+        gallery=gallery is not None,
+    )
     device = centroids.device
     own = None if gallery is None else _samples_of_classes(gallery[1], len(classes))
     for bank in banks:
@@ -123,7 +124,9 @@ def evaluate(
         hit = hit.cpu().numpy()
         result.total += np.bincount(bank.labels, minlength=len(classes))
         result.correct += np.bincount(bank.labels[hit], minlength=len(classes))
-        result.confusions.update(zip(bank.labels[~hit].tolist(), near[:, 0].cpu().numpy()[~hit].tolist(), strict=True))
+        result.confusions.update(
+            zip(bank.labels[~hit].tolist(), near[:, 0].cpu().numpy()[~hit].tolist(), strict=True)
+        )
         _count_groups(result, bank, hit)
     return result
 
@@ -136,7 +139,12 @@ def nearest(embeddings: Tensor, references: Tensor, k: int) -> Tensor:
 def nearest_is_own(embeddings: Tensor, references: Tensor, own: Tensor) -> Tensor:
     """(N, D), (M, D) and the numbers of each one's own references (N, j), -1 for none -> (N,) bool: whether one of those is the nearest."""
     parts = zip(_scores(embeddings, references), own.split(BLOCK), strict=True)
-    return torch.cat([(scores.gather(1, mine.clamp(min=0)).amax(1) >= scores.amax(1)) & (mine[:, 0] >= 0) for scores, mine in parts])
+    return torch.cat(
+        [
+            (scores.gather(1, mine.clamp(min=0)).amax(1) >= scores.amax(1)) & (mine[:, 0] >= 0)
+            for scores, mine in parts
+        ]
+    )
 
 
 def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
@@ -156,7 +164,9 @@ def _samples_of_classes(labels: Tensor, num_classes: int) -> Tensor:
     counts = torch.bincount(labels, minlength=num_classes)
     place = torch.arange(int(counts.max()), device=labels.device).expand(num_classes, -1)
     row = (counts.cumsum(0) - counts)[:, None] + torch.minimum(place, counts[:, None] - 1).clamp(min=0)
-    return torch.where(counts[:, None] > 0, torch.argsort(labels, stable=True)[row.clamp(max=len(labels) - 1)], -1)
+    return torch.where(
+        counts[:, None] > 0, torch.argsort(labels, stable=True)[row.clamp(max=len(labels) - 1)], -1
+    )
 
 
 def _count_groups(result: Evaluation, bank: ImageBank, hit: np.ndarray) -> None:

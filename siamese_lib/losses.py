@@ -58,7 +58,9 @@ class ContrastiveLoss(nn.Module):
         """x_i, x_j: (B, D) network outputs; same: (B,) bool, True = one class."""
         _same_shape(x_i=x_i, x_j=x_j)
         if same.dtype != torch.bool or same.shape != x_i.shape[:1]:
-            raise InputError(f"same must be bool of shape ({len(x_i)},), got {same.dtype} {tuple(same.shape)}")
+            raise InputError(
+                f"same must be bool of shape ({len(x_i)},), got {same.dtype} {tuple(same.shape)}"
+            )
         return _reduce(self.from_distances(distance(x_i, x_j), same), self.reduction)
 
 
@@ -81,7 +83,9 @@ class TripletLoss(nn.Module):
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         """anchor, positive, negative: (B, D) network outputs."""
         _same_shape(anchor=anchor, positive=positive, negative=negative)
-        return _reduce(self.from_distances(distance(anchor, positive), distance(anchor, negative)), self.reduction)
+        return _reduce(
+            self.from_distances(distance(anchor, positive), distance(anchor, negative)), self.reduction
+        )
 
 
 class MetricLoss(nn.Module):
@@ -94,7 +98,14 @@ class MetricLoss(nn.Module):
     c lives in the same softplus space and carries no gradient; without centroids (before the first statistics) there is no g3.
     """
 
-    def __init__(self, rho: float = 0.1, tau: float = 1.0, xi: float = 1.0, alpha: float = 10.0, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        rho: float = 0.1,
+        tau: float = 1.0,
+        xi: float = 1.0,
+        alpha: float = 10.0,
+        reduction: str = "mean",
+    ) -> None:
         super().__init__()
         _check(reduction, rho=rho, tau=tau, xi=xi, alpha=alpha)
         self.rho, self.tau, self.xi, self.alpha, self.reduction = rho, tau, xi, alpha, reduction
@@ -113,7 +124,13 @@ class MetricLoss(nn.Module):
         """One summand of g3: xi d(x, c), for a = a(x) already in softplus space; no gradient into c."""
         return self.xi * distance(a, c.detach())
 
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor, centroids: tuple[Tensor, Tensor, Tensor] | None = None) -> Tensor:
+    def forward(
+        self,
+        anchor: Tensor,
+        positive: Tensor,
+        negative: Tensor,
+        centroids: tuple[Tensor, Tensor, Tensor] | None = None,
+    ) -> Tensor:
         """anchor, positive, negative: (B, D) raw network outputs; centroids: (c_A, c_P, c_N), each (B, D), in softplus space."""
         _same_shape(anchor=anchor, positive=positive, negative=negative)
         a_a, a_p, a_n = self.space(anchor), self.space(positive), self.space(negative)

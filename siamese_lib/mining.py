@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from siamese_lib.errors import InputError
-from siamese_lib.neighbours import nearest_classes, smallest_pairs
+from siamese_lib.nearest import nearest_classes, smallest_pairs
 from siamese_lib.statistics import ClassStatistics
 
 
@@ -65,7 +65,9 @@ class AutoProbabilistic:
         """P_{k-1} -> P_k from the class spreads d (N,)."""
         d = statistics.spread.double()
         if d.shape != (self.num_classes,) or not torch.isfinite(d).all() or (d < 0).any():
-            raise InputError(f"class spread must be ({self.num_classes},), finite and not negative; got {tuple(d.shape)} from {d.min()} to {d.max()}")
+            raise InputError(
+                f"class spread must be ({self.num_classes},), finite and not negative; got {tuple(d.shape)} from {d.min()} to {d.max()}"
+            )
         if not d.any():
             d = torch.ones_like(d)  # every class in one point: nothing to prefer
         p = (d / d.max()) ** self.gamma  # the scale cancels in Eq. 3; it keeps the power from overflowing
@@ -100,7 +102,9 @@ class EqualGroups:
 
     def __init__(self, inner, groups: Tensor) -> None:
         if groups.shape != (inner.num_classes,) or (torch.bincount(groups) == 0).any():
-            raise InputError(f"groups {tuple(groups.shape)} for {inner.num_classes} classes: one group a class, and no group without a class")
+            raise InputError(
+                f"groups {tuple(groups.shape)} for {inner.num_classes} classes: one group a class, and no group without a class"
+            )
         self.inner, self.groups, self.num_classes = inner, groups, inner.num_classes
         self._set()
 
@@ -177,7 +181,9 @@ class AutoClustering:
     def __init__(self, num_classes: int, theta: float = 0.5, eta: int = 1000) -> None:
         _check_classes(num_classes, 2)
         if not 0 <= theta <= 1 or int(eta) != eta or eta < 0:
-            raise InputError(f"theta={theta!r}, eta={eta!r}: theta must lie in [0, 1], eta be a whole number, 0 or more")
+            raise InputError(
+                f"theta={theta!r}, eta={eta!r}: theta must lie in [0, 1], eta be a whole number, 0 or more"
+            )
         self.num_classes, self.theta, self.eta = num_classes, theta, int(eta)
         self._set(torch.arange(num_classes))
 
@@ -214,7 +220,9 @@ class AutoClustering:
         place = (u[0] * (size - 1)).long()
         place += place >= rank  # skip the class itself
         inside = self._order[(self._start[positive] + place).clamp_(max=self.num_classes - 1)]
-        return torch.where((u[1] < self.theta) & (size > 1), inside, _other_class(positive, self.num_classes, generator))
+        return torch.where(
+            (u[1] < self.theta) & (size > 1), inside, _other_class(positive, self.num_classes, generator)
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"clusters": self.clusters}
@@ -245,7 +253,9 @@ class DistanceBased:
     def update(self, statistics: ClassStatistics) -> None:
         """Find the nearest ideal vectors anew."""
         if len(statistics.centroids) != self.num_classes:
-            raise InputError(f"statistics of {len(statistics.centroids)} classes for a sampler of {self.num_classes}")
+            raise InputError(
+                f"statistics of {len(statistics.centroids)} classes for a sampler of {self.num_classes}"
+            )
         self.impostors, d = nearest_classes(statistics.centroids, self.k)  # (C, k), nearest first
         weight = 1 / (d + 1e-6 * d.mean() + 1e-300)  # finite where ideal vectors coincide
         self._cumulative = (weight / weight.sum(1, keepdim=True)).cumsum(1)

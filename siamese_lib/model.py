@@ -1,5 +1,7 @@
 """The network of Table 1."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -70,3 +72,16 @@ class EmbeddingNet(nn.Module):
 def to_float(images: Tensor) -> Tensor:
     """uint8 images (B, 37, 37), ink = 255 -> network input (B, 1, 37, 37) in [0, 1]."""
     return images.unsqueeze(1).float().div_(255)
+
+
+def embed(forward: Callable[[Tensor], Tensor], images: Tensor, chunk: int = 256) -> Tensor:
+    """uint8 images (N, 37, 37) -> (N, D), `chunk` at a time; the last chunk is filled up, so a compiled `forward` sees one shape."""
+    with torch.no_grad():
+        outputs = []
+        for part in images.split(chunk):
+            missing = chunk - len(part)
+            filled = (
+                torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) if missing and outputs else part
+            )
+            outputs.append(forward(to_float(filled))[: len(part)])
+        return torch.cat(outputs)

@@ -44,7 +44,12 @@ def _check_k(k: int) -> None:
 
 
 def _every_negative(
-    loss: nn.Module, k: int, anchors: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor], centroids: Tensor | None, hard: Hard | None
+    loss: nn.Module,
+    k: int,
+    anchors: tuple[Tensor, Tensor],
+    others: tuple[Tensor, Tensor],
+    centroids: Tensor | None,
+    hard: Hard | None,
 ) -> Outcome:
     """Mean loss over all triplets of anchors' ordered pairs with every image of `others` that is of another class; with `hard`, over those it keeps.
 
@@ -57,7 +62,9 @@ def _every_negative(
     values = loss.from_distances(d_ap[:, :, None], d_an[:, None, :])  # (S k, k - 1, M)
     count = (k - 1) * other.sum()
     with torch.no_grad():
-        active = ((d_ap[:, :, None] - d_an[:, None, :] + loss.alpha > 0).sum(1) * other).sum() / count.clamp(min=1)
+        active = ((d_ap[:, :, None] - d_an[:, None, :] + loss.alpha > 0).sum(1) * other).sum() / count.clamp(
+            min=1
+        )
         logged = d_ap.mean(), (d_an * other).sum() / other.sum().clamp(min=1), active
     stable = isinstance(loss, MetricLoss) and centroids is not None
     g3 = (loss.stability(x, centroids[class_x]), loss.stability(y, centroids[class_y])) if stable else None
@@ -67,7 +74,9 @@ def _every_negative(
             values = values + (g3[0][:, None] + of_positives)[:, :, None] + g3[1]
         values = values[(other > 0)[:, None, :].expand_as(values)]
         values = values[hard(values.detach())]
-        return Outcome(values.sum() / max(len(values), 1), *logged, torch.full((), len(values), device=x.device))
+        return Outcome(
+            values.sum() / max(len(values), 1), *logged, torch.full((), len(values), device=x.device)
+        )
     total = (values.sum(1) * other).sum()
     if g3 is not None:
         # An image counts in g3 once for each triplet that it is anchor, positive or negative of.
@@ -83,16 +92,27 @@ class PooledTriplets:
     is another class. The positives' classes come from the positive sampler, the negatives' from the negative sampler, one for each positive.
     """
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, hard: Hard | None = None) -> None:
+    def __init__(
+        self, samples: ClassSamples, positives, negatives, classes: int, k: int, hard: Hard | None = None
+    ) -> None:
         _check_k(k)
-        self.samples, self.positives, self.negatives, self.classes, self.k, self.hard = samples, positives, negatives, classes, k, hard
+        self.samples, self.positives, self.negatives, self.classes, self.k, self.hard = (
+            samples,
+            positives,
+            negatives,
+            classes,
+            k,
+            hard,
+        )
         self.images_a_step = 2 * classes * k
 
     def draw(self, generator: torch.Generator) -> list[Part]:
         """One part: the images of the positive classes, then those of the negative ones, class by class."""
         positive = self.positives.sample(self.classes, generator)
         classes = torch.cat([positive, self.negatives.sample(positive, generator)])
-        return [Part(self.samples.draw(classes, self.k, generator).flatten(), classes.repeat_interleave(self.k))]
+        return [
+            Part(self.samples.draw(classes, self.k, generator).flatten(), classes.repeat_interleave(self.k))
+        ]
 
     def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
         """The loss's mean over all triplets of the pool; arguments as in LiteralTriplets.loss."""
@@ -103,9 +123,18 @@ class PooledTriplets:
 class PooledPairs:
     """The pool of PooledTriplets for the contrastive loss: all same-class pairs of the positive classes and as many with the negative classes."""
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, hard: Hard | None = None) -> None:
+    def __init__(
+        self, samples: ClassSamples, positives, negatives, classes: int, k: int, hard: Hard | None = None
+    ) -> None:
         pool = PooledTriplets(samples, positives, negatives, classes, k)
-        self.samples, self.positives, self.negatives, self.classes, self.k, self.hard = samples, positives, negatives, classes, k, hard
+        self.samples, self.positives, self.negatives, self.classes, self.k, self.hard = (
+            samples,
+            positives,
+            negatives,
+            classes,
+            k,
+            hard,
+        )
         self.images_a_step, self.draw = pool.images_a_step, pool.draw
 
     def loss(self, loss: ContrastiveLoss, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
@@ -126,9 +155,18 @@ class PooledHard:
     the whole pool, any other narrows it by as much. The contrastive loss takes the same pairs: (anchor, positive) and (anchor, negative).
     """
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.05) -> None:
+    def __init__(
+        self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.05
+    ) -> None:
         _check_k(k)
-        self.samples, self.positives, self.negatives, self.classes, self.k, self.widening = samples, positives, negatives, classes, k, widening
+        self.samples, self.positives, self.negatives, self.classes, self.k, self.widening = (
+            samples,
+            positives,
+            negatives,
+            classes,
+            k,
+            widening,
+        )
         self.images_a_step = classes * k
         self.reach = torch.ones((), device=samples.counts.device)  # m
 
@@ -138,7 +176,9 @@ class PooledHard:
 
     def part(self, classes: Tensor, generator: torch.Generator) -> Part:
         """k images of each of the classes (S,)."""
-        return Part(self.samples.draw(classes, self.k, generator).flatten(), classes.repeat_interleave(self.k))
+        return Part(
+            self.samples.draw(classes, self.k, generator).flatten(), classes.repeat_interleave(self.k)
+        )
 
     def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
         """The loss's mean over the ordered pairs, then a new reach; arguments as in LiteralTriplets.loss."""
@@ -146,9 +186,13 @@ class PooledHard:
         contrastive = isinstance(loss, ContrastiveLoss)
         d_ap = _positive_distances(x, self.k)  # (n, k - 1)
         with torch.no_grad():
-            out = (classes[:, None] == classes[None, :]) | (_ahead(self.classes, self.k, x.device) >= self.reach.round())
+            out = (classes[:, None] == classes[None, :]) | (
+                _ahead(self.classes, self.k, x.device) >= self.reach.round()
+            )
             negative = _distances(x, x).masked_fill_(out, float("inf")).argmin(1)  # (n,): one for each anchor
-            valid = (~out.gather(1, negative[:, None])).to(x.dtype)  # (n, 1): 0 where no other class is within reach
+            valid = (~out.gather(1, negative[:, None])).to(
+                x.dtype
+            )  # (n, 1): 0 where no other class is within reach
             count = (self.k - 1) * valid.sum()
         d_an = distance(x, x[negative])[:, None]
         if contrastive:
@@ -161,8 +205,14 @@ class PooledHard:
             of_positives = _without_self(g3.view(-1, 1, self.k).expand(-1, self.k, -1))
             values = values + g3[:, None] + of_positives + g3[negative][:, None]
         with torch.no_grad():
-            active = (d_an < loss.alpha if contrastive else d_ap - d_an + loss.alpha > 0).to(x.dtype).expand_as(d_ap)
-            means = [(each * valid).sum() / count.clamp(min=1) for each in (d_ap, d_an.expand_as(d_ap), active)]
+            active = (
+                (d_an < loss.alpha if contrastive else d_ap - d_an + loss.alpha > 0)
+                .to(x.dtype)
+                .expand_as(d_ap)
+            )
+            means = [
+                (each * valid).sum() / count.clamp(min=1) for each in (d_ap, d_an.expand_as(d_ap), active)
+            ]
             factor = torch.where(means[1] > means[0], 1 + self.widening, 1 / (1 + self.widening))
             self.reach = (self.reach * factor).clamp(1, max(1, self.classes - 1))
         return Outcome((values * valid).sum() / count.clamp(min=1), *means, count.long())
@@ -184,18 +234,32 @@ class PooledNear:
 
     IMPOSTORS = 3  # beside each drawn class
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.05) -> None:
+    def __init__(
+        self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.05
+    ) -> None:
         if classes % (self.IMPOSTORS + 1):
-            raise InputError(f"pool_classes={classes}: a pool of near classes needs a multiple of {self.IMPOSTORS + 1}")
+            raise InputError(
+                f"pool_classes={classes}: a pool of near classes needs a multiple of {self.IMPOSTORS + 1}"
+            )
         self._hard = PooledHard(samples, positives, negatives, classes, k, widening)
-        self.samples, self.positives, self.negatives, self.classes, self.k = samples, positives, negatives, classes, k
+        self.samples, self.positives, self.negatives, self.classes, self.k = (
+            samples,
+            positives,
+            negatives,
+            classes,
+            k,
+        )
         self.images_a_step, self.loss = self._hard.images_a_step, self._hard.loss
         self.state_dict, self.load_state_dict = self._hard.state_dict, self._hard.load_state_dict
 
     def draw(self, generator: torch.Generator) -> list[Part]:
         """One part."""
         drawn = self.positives.sample(self.classes // (self.IMPOSTORS + 1), generator)
-        classes = torch.cat([drawn[:, None], self.negatives.near(drawn, self.IMPOSTORS, generator)], 1).T.flatten()
+        classes = torch.cat(
+            [drawn[:, None], self.negatives.near(drawn, self.IMPOSTORS, generator)], 1
+        ).T.flatten()
         twice = (classes[:, None] == classes[None, :]).tril_(-1).any(1)
-        other = torch.randint(len(self.samples.counts), classes.shape, generator=generator, device=classes.device)
+        other = torch.randint(
+            len(self.samples.counts), classes.shape, generator=generator, device=classes.device
+        )
         return [self._hard.part(torch.where(twice, other, classes), generator)]

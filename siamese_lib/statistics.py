@@ -37,7 +37,12 @@ def class_statistics(embeddings: Tensor, labels: Tensor, num_classes: int) -> Cl
             f"{int(torch.argmin(counts[:num_classes]))}) and {len(counts) - num_classes} labels are too large; give every class a sample"
         )
     e = embeddings.double()
-    centroids = torch.zeros(num_classes, e.shape[1], dtype=e.dtype, device=e.device).index_add_(0, labels, e) / counts[:, None]
+    centroids = (
+        torch.zeros(num_classes, e.shape[1], dtype=e.dtype, device=e.device).index_add_(0, labels, e)
+        / counts[:, None]
+    )
     distances = torch.linalg.vector_norm(e - centroids[labels], dim=1)
-    spread = torch.zeros(num_classes, dtype=e.dtype, device=e.device).index_add_(0, labels, distances) / counts
+    spread = (
+        torch.zeros(num_classes, dtype=e.dtype, device=e.device).index_add_(0, labels, distances) / counts
+    )
     return ClassStatistics(centroids.to(embeddings.dtype), spread.to(embeddings.dtype))

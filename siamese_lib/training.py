@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from siamese_lib.augment import Augmentation
 from siamese_lib.errors import InputError
-from siamese_lib.evaluation import embed
-from siamese_lib.model import to_float
-from siamese_lib.processes import Processes
-from siamese_lib.speed import compiled as compiled_network
+from siamese_lib.files import atomic_write
+from siamese_lib.model import embed, to_float
+from siamese_lib.runtime import Processes
+from siamese_lib.runtime import compiled as compiled_network
 from siamese_lib.statistics import ClassStatistics, class_statistics
-from siamese_lib.storage import atomic_write
 
 
 @dataclass(frozen=True)
@@ -48,30 +47,6 @@ class Plan:
 
     def period_ends(self) -> list[int]:
         return [self.steps * (k + 1) // self.updates for k in range(self.updates)]
-
-
-def seeded_generator(seed: int, device: torch.device) -> torch.Generator:
-    """The one source of chance of a run, on the device where the batches are made."""
-    return torch.Generator(device).manual_seed(seed)
-
-
-def choose_device(name: str | None) -> torch.device:
-    """`cpu`, `cuda`, `cuda:1` ...; None: CUDA where it is, else the CPU.
-
-    Raises:
-        InputError: CUDA is asked for and absent, or the name is unknown.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"device={name!r} is unknown; use cpu or cuda") from error
-    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise InputError(f"device={name!r} asked for, but this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu")
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device={name!r} is not supported; use cpu or cuda")
-    return device
 
 
 class Trainer:
@@ -136,7 +111,9 @@ class Trainer:
         def try_it(network: nn.Module) -> None:
             embed(network, self.images[: self.plan.chunk], self.plan.chunk)
             for size in sizes:
-                blank = torch.zeros(size, *self.images.shape[1:], dtype=torch.uint8, device=self.images.device)
+                blank = torch.zeros(
+                    size, *self.images.shape[1:], dtype=torch.uint8, device=self.images.device
+                )
                 network(to_float(blank)).sum().backward()
 
         network = compiled_network(self.model, try_it)
@@ -173,7 +150,9 @@ class Trainer:
             sums += self.one_step()
         if not torch.isfinite(sums).all():  # the CPU has said so at the step itself
             raise self._not_finite(f"between iterations {start} and {end}")
-        loss, d_ap, d_an, active, triplets = (sums / torch.tensor([end - start] * 4 + [1.0], device=sums.device)).tolist()
+        loss, d_ap, d_an, active, triplets = (
+            sums / torch.tensor([end - start] * 4 + [1.0], device=sums.device)
+        ).tolist()
         self.triplets += int(triplets)
         last = end == self.plan.steps
         self.statistics = self.period_statistics(last)
@@ -214,13 +193,18 @@ class Trainer:
         for part in self.batch.draw(self.generator):
             n = len(part.images)
             random, images = self.augment.draw(n, self.generator), part.images
-            x = self.augment.change(to_float(self.images[self.processes.share(images)]), self.processes.share(random))
+            x = self.augment.change(
+                to_float(self.images[self.processes.share(images)]), self.processes.share(random)
+            )
             outputs = self.processes.gather(self.network(x), n)
             result = self.batch.loss(self.loss, part, outputs, centroids)
             if self._gathered is not None:
                 self._gathered[part.images] = self.loss.space(outputs.detach())
             (result.loss * part.share).backward()
-            means = torch.stack([result.loss.detach(), result.d_ap, result.d_an, result.active]).double() * part.share
+            means = (
+                torch.stack([result.loss.detach(), result.d_ap, result.d_an, result.active]).double()
+                * part.share
+            )
             sums += torch.cat([means, result.count.double()[None]])
         if sums.device.type == "cpu" and not torch.isfinite(sums[0]):
             raise self._not_finite(f"at iteration {self.step}")
@@ -237,7 +221,9 @@ class Trainer:
 
     def _embed(self, images: Tensor) -> Tensor:
         """Clean images uint8 (N, 37, 37) -> (N, D) in the loss's space."""
-        return self.processes.gather(embed(self.forward, self.processes.share(images), self.plan.chunk), len(images))
+        return self.processes.gather(
+            embed(self.forward, self.processes.share(images), self.plan.chunk), len(images)
+        )
 
     def class_statistics(self, samples: int | None = None) -> ClassStatistics:
         """In the loss's space, of clean training images as the network stands: all (None), or `samples` drawn a class."""
@@ -258,7 +244,12 @@ class Trainer:
 
     def _warn_of_collapse(self, line: dict) -> None:
         """Everything in one point: the loss stands at its margin and no gradient is left. Said once."""
-        if not self._collapsed and len(self.history) >= 2 and line["d_an"] < 0.01 * self.loss.alpha and line["active"] > 0.99:
+        if (
+            not self._collapsed
+            and len(self.history) >= 2
+            and line["d_an"] < 0.01 * self.loss.alpha
+            and line["active"] > 0.99
+        ):
             self._collapsed = True
             warnings.warn(
                 f"the embedding has collapsed at iteration {self.step}: mean d_AP {line['d_ap']:.3g}, mean d_AN {line['d_an']:.3g} "
@@ -277,7 +268,9 @@ class Trainer:
             "generator": self.generator.get_state(),
             "positives": self.batch.positives.state_dict(),
             "negatives": self.batch.negatives.state_dict(),
-            "batch": self.batch.state_dict() if hasattr(self.batch, "state_dict") else None,  # of a batch that learns
+            "batch": self.batch.state_dict()
+            if hasattr(self.batch, "state_dict")
+            else None,  # of a batch that learns
             "centroids": self.statistics.centroids,
             "spread": self.statistics.spread,
             "probabilities": self.probabilities,
@@ -305,6 +298,10 @@ class Trainer:
             self.history, self._gathered = state["history"], state["gathered"]
             self.step, self.triplets, self.seconds = state["progress"]
         except Exception as error:  # torch raises many kinds for a file that is cut short or not a checkpoint
-            raise InputError(f"checkpoint {self.checkpoint} cannot be read ({type(error).__name__}: {error}); delete it to start anew") from error
+            raise InputError(
+                f"checkpoint {self.checkpoint} cannot be read ({type(error).__name__}: {error}); delete it to start anew"
+            ) from error
         if plan != repr(self.plan):
-            raise InputError(f"checkpoint {self.checkpoint} belongs to another plan ({plan}, wanted {self.plan}); delete it to start anew")
+            raise InputError(
+                f"checkpoint {self.checkpoint} belongs to another plan ({plan}, wanted {self.plan}); delete it to start anew"
+            )

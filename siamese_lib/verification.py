@@ -10,15 +10,18 @@ import torch
 from torch import Tensor
 
 from siamese_lib.data.bank import ImageBank
-from siamese_lib.data.one_shot import OneShotRuns
+from siamese_lib.data.omniglot_one_shot import OneShotRuns
 from siamese_lib.errors import InputError
-from siamese_lib.evaluation import BOOTSTRAP, embed
+from siamese_lib.evaluation import BOOTSTRAP
 from siamese_lib.losses import distance
+from siamese_lib.model import embed
 
 PAIRS = 10_000
 
 
-def balanced_pairs(labels: np.ndarray, groups: np.ndarray, count: int = PAIRS, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def balanced_pairs(
+    labels: np.ndarray, groups: np.ndarray, count: int = PAIRS, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of images, half of them of one class.
 
     The paper does not say how its pairs were drawn. Ours: the first image's group (alphabet) is drawn uniformly, then its class among the
@@ -38,7 +41,9 @@ def balanced_pairs(labels: np.ndarray, groups: np.ndarray, count: int = PAIRS, s
     """
     classes, sizes = np.unique(labels), np.bincount(labels, minlength=len(groups))
     if count % 2 or len(classes) < 2 or (sizes[classes] < 2).any():
-        raise InputError(f"{count} pairs of {len(classes)} classes with {sizes[classes].min()} images or more: wanted are an even count, 2 and 2")
+        raise InputError(
+            f"{count} pairs of {len(classes)} classes with {sizes[classes].min()} images or more: wanted are an even count, 2 and 2"
+        )
     rng, order = np.random.default_rng(seed), np.argsort(labels, kind="stable")
     starts = np.cumsum(sizes) - sizes
     present, same = groups[classes], np.arange(count) < count // 2
@@ -66,10 +71,22 @@ def best_threshold(distances: np.ndarray, same: np.ndarray) -> float:
     return float((low + high) / 2) if 0 < place < len(d) else float(low - 1 if place == 0 else high)
 
 
-def pair_distances(forward: Callable[[Tensor], Tensor], bank: ImageBank, first: np.ndarray, second: np.ndarray, device, chunk: int) -> np.ndarray:
+def pair_distances(
+    forward: Callable[[Tensor], Tensor],
+    bank: ImageBank,
+    first: np.ndarray,
+    second: np.ndarray,
+    device,
+    chunk: int,
+) -> np.ndarray:
     """Distances of pairs of a bank's images (count,)."""
     e = embed(forward, torch.as_tensor(bank.images, device=device), chunk)
-    return distance(e[torch.from_numpy(first).to(device)], e[torch.from_numpy(second).to(device)]).double().cpu().numpy()
+    return (
+        distance(e[torch.from_numpy(first).to(device)], e[torch.from_numpy(second).to(device)])
+        .double()
+        .cpu()
+        .numpy()
+    )
 
 
 def verify(
@@ -98,20 +115,29 @@ def verify(
         found.append((pair_distances(forward, bank, first, second, device, chunk), same))
     threshold = best_threshold(*found[0])
     right = [(distances <= threshold) == same for distances, same in found]
-    return _facts(right[1], len(np.unique(test[0].labels))) | {"threshold": threshold, "validation_accuracy": 100 * float(right[0].mean())}
+    return _facts(right[1], len(np.unique(test[0].labels))) | {
+        "threshold": threshold,
+        "validation_accuracy": 100 * float(right[0].mean()),
+    }
 
 
-def one_shot(forward: Callable[[Tensor], Tensor], runs: OneShotRuns, device: torch.device, chunk: int = 256) -> dict:
+def one_shot(
+    forward: Callable[[Tensor], Tensor], runs: OneShotRuns, device: torch.device, chunk: int = 256
+) -> dict:
     """Share of Lake's 400 trials in which the nearest of the run's 20 drawings is of the item's character.
 
     Returns:
         For a record: accuracy, its 95 % interval (bootstrap over the 20 runs), accuracy by run.
     """
     training, test = (
-        embed(forward, torch.as_tensor(each.reshape(-1, *each.shape[2:]), device=device), chunk).view(*each.shape[:2], -1)
+        embed(forward, torch.as_tensor(each.reshape(-1, *each.shape[2:]), device=device), chunk).view(
+            *each.shape[:2], -1
+        )
         for each in (runs.training, runs.test)
     )
-    nearest = torch.stack([torch.cdist(t, r).argmin(1) for t, r in zip(test, training, strict=True)]).cpu().numpy()
+    nearest = (
+        torch.stack([torch.cdist(t, r).argmin(1) for t, r in zip(test, training, strict=True)]).cpu().numpy()
+    )
     right = nearest == runs.answers
     return _facts(right, right.shape[1]) | {"by_run": [100 * float(each) for each in right.mean(1)]}
 
@@ -121,4 +147,9 @@ def _facts(right: np.ndarray, classes: int) -> dict:
     share = 100 * right.reshape(len(right), -1).mean(1)
     draws = np.random.default_rng(0).integers(0, len(share), (BOOTSTRAP, len(share)))
     low, high = np.percentile(share[draws].mean(1), [2.5, 97.5])
-    return {"accuracy": float(share.mean()), "accuracy_interval": [float(low), float(high)], "images": right.size, "classes": classes}
+    return {
+        "accuracy": float(share.mean()),
+        "accuracy_interval": [float(low), float(high)],
+        "images": right.size,
+        "classes": classes,
+    }

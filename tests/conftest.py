@@ -10,7 +10,9 @@ import warnings
 import pytest
 
 # before numba is imported: its default, beside the installed packages, may be read-only
-os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"siamese_lib-numba-{os.getuid()}"))
+os.environ.setdefault(
+    "NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"siamese_lib-numba-{os.getuid()}")
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,12 +39,14 @@ def _missing(what: str, require: str):
 @pytest.fixture(scope="session")
 def real_data():
     """`real_data(name)`: the folder of a real data set ("phd08", "omniglot"), or a skip that says which."""
-    from siamese_lib.paths import data_folder
+    from siamese_lib.files import data_folder
 
     def find(name: str):
         folder = data_folder() / name
         if not folder.is_dir() or not any(folder.iterdir()):
-            _missing(f"no {name} in {folder.parent} (SIAMESE_DATA names another folder)", "SIAMESE_REQUIRE_DATA")
+            _missing(
+                f"no {name} in {folder.parent} (SIAMESE_DATA names another folder)", "SIAMESE_REQUIRE_DATA"
+            )
         return folder
 
     return find
@@ -87,24 +91,39 @@ def without_training(monkeypatch, tmp_path):
     import pandas as pd
     import torch
 
-    from siamese_lib import experiments, tasks
-    from siamese_lib.data.alphabets import class_list
     from siamese_lib.data.bank import ImageBank
+    from siamese_lib.data.hangul_classes import class_list
+    from siamese_lib.experiments import run as run_module
+    from siamese_lib.experiments import tasks
 
-    bank = ImageBank(np.full((2350, 37, 37), 255, np.uint8), np.arange(2350), class_list(2350), pd.DataFrame({"face": ["a"] * 2350}))
+    bank = ImageBank(
+        np.full((2350, 37, 37), 255, np.uint8),
+        np.arange(2350),
+        class_list(2350),
+        pd.DataFrame({"face": ["a"] * 2350}),
+    )
     data = tasks.TrainingData(bank, bank, {"fonts": {"fallback": False}})
     asked = []
 
     def train(config, seed, device, data, folder, progress, processes):
         asked.append(config)
         folder.mkdir(parents=True)
-        torch.save({"model": experiments.EmbeddingNet().state_dict(), "centroids": torch.rand(2350, 25)}, folder / "model.pt")
+        torch.save(
+            {"model": run_module.EmbeddingNet().state_dict(), "centroids": torch.rand(2350, 25)},
+            folder / "model.pt",
+        )
         np.savez(folder / "arrays.npz", spread=np.ones(2350))
-        empty = {"config": dataclasses.asdict(config), "seed": seed, "manifest": data.manifest, "history": [], "not_run": {}}
+        empty = {
+            "config": dataclasses.asdict(config),
+            "seed": seed,
+            "manifest": data.manifest,
+            "history": [],
+            "not_run": {},
+        }
         return empty | {"totals": {"seconds": 0.0}, "evaluations": {"validation": {"accuracy": 20.0}}}
 
     monkeypatch.setattr(tasks, "data_of", lambda _: data)
-    monkeypatch.setattr(experiments, "_train", train)
+    monkeypatch.setattr(run_module, "_train", train)
     for name in ("runs", "data"):
         (tmp_path / name).mkdir()
         monkeypatch.setenv(f"SIAMESE_{name.upper()}", str(tmp_path / name))

@@ -42,7 +42,9 @@ def test_literal_triplets_are_triplets(size, chunk):
     batch = make(LiteralTriplets, size=size, chunk=chunk)
     labels, parts = labels_of(batch), batch.draw(generator())
     assert sum(len(p.images) for p in parts) == 3 * size == batch.images_a_step
-    assert sum(p.share for p in parts) == pytest.approx(1) and max(len(p.images) for p in parts) <= max(chunk, 3)
+    assert sum(p.share for p in parts) == pytest.approx(1) and max(len(p.images) for p in parts) <= max(
+        chunk, 3
+    )
     for part in parts:
         a, p, n = part.images.chunk(3)
         assert torch.equal(labels[part.images], part.classes)
@@ -59,13 +61,21 @@ def test_literal_parts_add_up_to_the_loss_of_all_triplets(loss, with_centroids):
     got = sum(batch.loss(loss, part, embedding[part.images], centroids).loss * part.share for part in parts)
     a, p, n = (torch.cat(x) for x in zip(*[part.images.chunk(3) for part in parts], strict=True))
     labels = labels_of(batch)
-    extra = (tuple(centroids[labels[x]] for x in (a, p, n)),) if with_centroids and isinstance(loss, MetricLoss) else ()
+    extra = (
+        (tuple(centroids[labels[x]] for x in (a, p, n)),)
+        if with_centroids and isinstance(loss, MetricLoss)
+        else ()
+    )
     torch.testing.assert_close(got, loss(embedding[a], embedding[p], embedding[n], *extra))
 
 
 def test_literal_pairs_are_half_of_one_class():
     batch = make(LiteralPairs, size=20, chunk=16)
-    labels, loss, embedding = labels_of(batch), ContrastiveLoss(8.0), torch.randn(C * SAMPLES, 25, generator=generator(1))
+    labels, loss, embedding = (
+        labels_of(batch),
+        ContrastiveLoss(8.0),
+        torch.randn(C * SAMPLES, 25, generator=generator(1)),
+    )
     parts = batch.draw(generator())
     i, j = (torch.cat(x) for x in zip(*[part.images.chunk(2) for part in parts], strict=True))
     same = labels[i] == labels[j]
@@ -86,12 +96,20 @@ def test_hard_mining_keeps_the_worst_triplets_of_each_part(loss, with_centroids)
     for part in parts:
         got = batch.loss(loss, part, embedding[part.images], centroids)
         a, p, n = part.images.chunk(3)
-        extra = (tuple(centroids[labels[x]] for x in (a, p, n)),) if with_centroids and isinstance(loss, MetricLoss) else ()
+        extra = (
+            (tuple(centroids[labels[x]] for x in (a, p, n)),)
+            if with_centroids and isinstance(loss, MetricLoss)
+            else ()
+        )
         values = every(embedding[a], embedding[p], embedding[n], *extra)
         torch.testing.assert_close(got.loss, values.sort(descending=True).values[:2].mean())
         assert got.count == 2
         of_all = make(LiteralTriplets, size=32, chunk=48).loss(loss, part, embedding[part.images], centroids)
-        assert (got.d_ap, got.d_an, got.active) == (of_all.d_ap, of_all.d_an, of_all.active) and got.loss > of_all.loss
+        assert (got.d_ap, got.d_an, got.active) == (
+            of_all.d_ap,
+            of_all.d_an,
+            of_all.active,
+        ) and got.loss > of_all.loss
         touched = torch.autograd.grad(got.loss, embedding)[0].abs().sum(1) > 0
         assert 0 < touched.sum() <= 6
 

@@ -8,10 +8,18 @@ import torch
 
 from benchmarks import common, drawers, evaluation, mining, plans, scale, step, time_to_accuracy
 from siamese_lib.errors import InputError
-from siamese_lib.paths import results_folder
+from siamese_lib.files import results_folder
 
 CPU = torch.device("cpu")
-SMALL = {"num_classes": 24, "images": 768, "updates": 3, "pool_classes": 8, "compiled": False, "statistics_samples": 2, "validation_images": 20}
+SMALL = {
+    "num_classes": 24,
+    "images": 768,
+    "updates": 3,
+    "pool_classes": 8,
+    "compiled": False,
+    "statistics_samples": 2,
+    "validation_images": 20,
+}
 COLUMNS = {
     "rates": "loss batch pool_images rate schedule images seed accuracy",
     "rates_full": "mining loss batch pool_images rate schedule images seed accuracy",
@@ -29,10 +37,21 @@ COLUMNS = {
 
 def test_publish_writes_a_table_and_its_record(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(common, "results_folder", lambda: tmp_path)
-    common.publish("step", [{"device": "cpu", "ratio": 0.912345}, {"device": "cpu", "ratio": None}], CPU, load=0.1, raw=[1])
+    common.publish(
+        "step",
+        [{"device": "cpu", "ratio": 0.912345}, {"device": "cpu", "ratio": None}],
+        CPU,
+        load=0.1,
+        raw=[1],
+    )
     assert (tmp_path / "benchmarks" / "step.csv").read_text() == "device,ratio\ncpu,0.9123\ncpu,\n"
     record = json.loads((tmp_path / "benchmarks" / "step.json").read_text())
-    assert record["raw"] == [1] and record["device"]["type"] == "cpu" and record["versions"]["torch"] and record["threads"] >= 1
+    assert (
+        record["raw"] == [1]
+        and record["device"]["type"] == "cpu"
+        and record["versions"]["torch"]
+        and record["threads"] >= 1
+    )
     assert "0.912" in capsys.readouterr().out
 
 
@@ -43,12 +62,16 @@ LOUD = pytest.mark.xfail(reason="the record says that it was not measured on a q
 NAMES = [path.stem for path in sorted((results_folder() / "benchmarks").glob("*.csv"))]
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=LOUD) if name in TOO_LOUD else name for name in NAMES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=LOUD) if name in TOO_LOUD else name for name in NAMES]
+)
 def test_published_benchmarks_have_their_columns_and_records(name):
     folder = results_folder() / "benchmarks"
     assert list(pd.read_csv(folder / f"{name}.csv").columns) == COLUMNS[name].split()
     record = json.loads((folder / f"{name}.json").read_text())
-    assert record["git"] and record["versions"]["torch"] and record.get("load", 0) < 1.5  # timed on a quiet machine
+    assert (
+        record["git"] and record["versions"]["torch"] and record.get("load", 0) < 1.5
+    )  # timed on a quiet machine
 
 
 def test_ratio_by_hand():
@@ -61,12 +84,17 @@ def test_step_measures_every_batch(debian_faces, monkeypatch):
     monkeypatch.setattr(step, "make_config", lambda *a, **k: make(a[3]))
     for batch in ("literal", "pooled-near"):
         line = step.measure(batch, CPU, 2)
-        assert line["images_per_s"] > 0 and line["chunk"] <= 256 and len(line["step_seconds"]) == 2 and line["peak_mb"] > 50
+        assert (
+            line["images_per_s"] > 0
+            and line["chunk"] <= 256
+            and len(line["step_seconds"]) == 2
+            and line["peak_mb"] > 50
+        )
         assert line["ratio"] == pytest.approx(line["images_per_s"] / line["bare_images_per_s"])
 
 
 def make(batch: str):
-    from siamese_lib.config import make_config
+    from siamese_lib.experiments.config import make_config
 
     return make_config("table3", "random", "quick", batch, **SMALL)
 
@@ -78,17 +106,42 @@ def test_a_run_stops_at_its_target(debian_faces, method):
     easy = time_to_accuracy.run(method, 0.5, 0, CPU, **SMALL)
     assert easy["reached"] and len(easy["curve"]) == 1 and easy["best"] >= 0.5
     hard = time_to_accuracy.run(method, 100.5, 0, CPU, **SMALL)
-    assert not hard["reached"] and [images for images, *_ in hard["curve"]] == [512, 768] and hard["plan"] == SMALL
+    assert (
+        not hard["reached"]
+        and [images for images, *_ in hard["curve"]] == [512, 768]
+        and hard["plan"] == SMALL
+    )
 
 
 def test_summary_takes_medians_over_the_runs_that_reached():
     def one(seed: int, reached: bool, seconds: float) -> dict:
         curve = [[100, seconds / 2, 1.0], [200 + seed, seconds, 41.0]]
-        return {"method": "literal", "target": 40, "seed": seed, "reached": reached, "best": 41.0, "curve": curve}
+        return {
+            "method": "literal",
+            "target": 40,
+            "seed": seed,
+            "reached": reached,
+            "best": 41.0,
+            "curve": curve,
+        }
 
     line, far, *others = time_to_accuracy.summary([one(0, True, 5.0), one(1, True, 9.0), one(2, False, 99.0)])
-    assert line == {"method": "literal", "target": 40, "seconds_median": 7.0, "images_median": 200.5, "seeds": 3, "reached": 2}
-    assert far == {"method": "literal", "target": 80, "seconds_median": None, "images_median": None, "seeds": 0, "reached": 0}
+    assert line == {
+        "method": "literal",
+        "target": 40,
+        "seconds_median": 7.0,
+        "images_median": 200.5,
+        "seeds": 3,
+        "reached": 2,
+    }
+    assert far == {
+        "method": "literal",
+        "target": 80,
+        "seconds_median": None,
+        "images_median": None,
+        "seeds": 0,
+        "reached": 0,
+    }
     assert len(others) == 2 * len(time_to_accuracy.METHODS) - 2
     line, *_ = time_to_accuracy.summary([one(0, False, 5.0)])
     assert line["seconds_median"] is None and (line["seeds"], line["reached"]) == (1, 0)
@@ -99,7 +152,18 @@ def test_plans_are_the_shortest_that_reached(monkeypatch, tmp_path):
         monkeypatch.setattr(module, "results_folder", lambda: tmp_path)
     with pytest.raises(InputError, match=r"plans\.csv is not there; run python -m benchmarks\.rates"):
         time_to_accuracy.plans()
-    asked, ends = [], {20_000: 5.0, 45_000: 30.0, 70_000: 45.0, 100_000: 70.0, 500_000: 30.0, 750_000: 38.0, 1_100_000: 41.9}
+    asked, ends = (
+        [],
+        {
+            20_000: 5.0,
+            45_000: 30.0,
+            70_000: 45.0,
+            100_000: 70.0,
+            500_000: 30.0,
+            750_000: 38.0,
+            1_100_000: 41.9,
+        },
+    )
 
     def kept(module, one, device, threads):
         asked.append(one)
@@ -107,7 +171,15 @@ def test_plans_are_the_shortest_that_reached(monkeypatch, tmp_path):
 
     monkeypatch.setattr(plans, "kept", kept)
     near = plans.search("pooled-near", {"rate": 0.006, "pool_classes": 16}, CPU, None)
-    assert [one[3]["images"] for one in asked] == [20_000, 45_000, 70_000, 100_000, 150_000, 225_000, 340_000]  # one long stride, then short
+    assert [one[3]["images"] for one in asked] == [
+        20_000,
+        45_000,
+        70_000,
+        100_000,
+        150_000,
+        225_000,
+        340_000,
+    ]  # one long stride, then short
     assert {one[1] for one in asked} == {100}  # no run is cut short
     literal = plans.search("literal", {"rate": 0.01}, CPU, None)
     assert [line["images"] for line in literal] == [340_000, 500_000, 750_000, 1_100_000]
@@ -118,7 +190,9 @@ def test_plans_are_the_shortest_that_reached(monkeypatch, tmp_path):
     assert found["pooled-near", 40] == {"rate": 0.006, "pool_classes": 16, "images": 70_000}
     assert found["pooled-near", 80]["images"] == 340_000  # not reached, but near: tried with the longest
     # literal reached 40 % by less than two points: the next longer one
-    assert found["literal", 40] == {"rate": 0.01, "images": 1_500_000} and set(map(type, found["literal", 40].values())) == {float, int}
+    assert found["literal", 40] == {"rate": 0.01, "images": 1_500_000} and set(
+        map(type, found["literal", 40].values())
+    ) == {float, int}
     assert ("literal", 80) not in found and found["pooled/random", 80] == found["pooled/random", 40]
 
 
@@ -136,20 +210,27 @@ def test_plans_take_the_best_rate():
     ).assign(schedule="one-cycle")
     assert plans.settings("pooled-near", table) == {"rate": 0.01, "pool_classes": 32}
     assert plans.settings("pooled/random", table) == {"rate": 0.01, "pool_classes": 32}
-    assert plans.settings("pml/circle", table) == {"rate": 0.003, "pool_classes": 16} and plans.settings("literal", table) == {"rate": 0.02}
+    assert plans.settings("pml/circle", table) == {"rate": 0.003, "pool_classes": 16} and plans.settings(
+        "literal", table
+    ) == {"rate": 0.02}
 
 
 def test_evaluation_counts_every_image(debian_faces, monkeypatch):
     monkeypatch.setattr(evaluation, "make_config", lambda *a, **k: make("pooled"))
     monkeypatch.setattr(evaluation, "FONTS", ("G", "H2"))
     line = evaluation.measure(3, CPU)
-    assert line["images"] == 2 * 3 * 24 and line["ratio"] == pytest.approx(line["images_per_s"] / line["bare_images_per_s"])
+    assert line["images"] == 2 * 3 * 24 and line["ratio"] == pytest.approx(
+        line["images_per_s"] / line["bare_images_per_s"]
+    )
 
 
 def test_scale_on_few_classes():
     for batch in scale.METHODS:
         line = scale.measure(batch, 150, CPU)
-        assert line["classes"] == 150 and min(line[key] for key in ("images_per_s", "pass_seconds", "update_seconds", "draw_ms")) > 0
+        assert (
+            line["classes"] == 150
+            and min(line[key] for key in ("images_per_s", "pass_seconds", "update_seconds", "draw_ms")) > 0
+        )
 
 
 def test_mining_is_measured_beside_an_epoch_and_a_step():
@@ -164,7 +245,13 @@ def test_mining_is_measured_beside_an_epoch_and_a_step():
 
 
 def test_drawers_are_measured_on_validation_and_on_what_was_trained(omniglot_folder, monkeypatch):
-    monkeypatch.setattr(drawers, "accuracy_of", lambda forward, centroids, bank, chunk: len(bank) / 24)  # drawings a class
+    monkeypatch.setattr(
+        drawers, "accuracy_of", lambda forward, centroids, bank, chunk: len(bank) / 24
+    )  # drawings a class
     line = drawers.measure({"row": "random", "batch": "pooled-near", **SMALL}, CPU)
-    assert set(COLUMNS["drawers"].split()) == {*drawers.SHOWN, *line} and line["pool_images"] == 64 and line["seed"] == 10
+    assert (
+        set(COLUMNS["drawers"].split()) == {*drawers.SHOWN, *line}
+        and line["pool_images"] == 64
+        and line["seed"] == 10
+    )
     assert (line["train_accuracy"], line["accuracy"]) == (12, 4)

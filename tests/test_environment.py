@@ -37,7 +37,9 @@ def pins():
 
 
 def run(*command, **more):
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, **more)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, **more
+    )
 
 
 def make_environment():
@@ -76,7 +78,9 @@ def test_lock_covers_the_dependencies_of_dependencies():
         if name in seen and not requirement.extras:
             continue
         seen.add(name)
-        if name not in pinned and not re.match(r"nvidia-|cuda-|triton$", name):  # what a CUDA build of torch pins itself
+        if name not in pinned and not re.match(
+            r"nvidia-|cuda-|triton$", name
+        ):  # what a CUDA build of torch pins itself
             unpinned.add(name)
         try:
             depends = importlib.metadata.requires(name) or []
@@ -94,7 +98,9 @@ def test_lock_covers_the_dependencies_of_dependencies():
 
 
 def test_make_installs_the_declared_fonts():
-    line = re.search(r"^FONT_PACKAGES := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE).group(1)
+    line = re.search(
+        r"^FONT_PACKAGES := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    ).group(1)
     assert line.replace("\\\n", " ").split() == FONTS
 
 
@@ -116,15 +122,32 @@ def test_every_target_can_be_made(target):
 
 
 def test_all_is_passed_on():
-    commands = [run("make", "-n", "reproduce", *more, env=make_environment()).stdout for more in ([], ["ALL=1"])]
-    assert ["siamese_lib.reproduce --all" in text for text in commands] == [False, True]
+    commands = [
+        run("make", "-n", "reproduce", *more, env=make_environment()).stdout for more in ([], ["ALL=1"])
+    ]
+    assert ["siamese_lib.report.notebooks --all" in text for text in commands] == [False, True]
 
 
 def test_git_ignores_what_the_targets_write():
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
-    written = [".venv/x", "runs/x", "data/x", "build/x", "dist/x", "siamese_lib.egg-info/x", ".ruff_cache/x", "notebooks/.ipynb_checkpoints/x"]
-    kept = ["siamese_lib/data/faces.py", "results/runs/x.json", "results/table3.csv", "tests/data/test_faces.py", "notebooks/00_quickstart.ipynb"]
+    written = [
+        ".venv/x",
+        "runs/x",
+        "data/x",
+        "build/x",
+        "dist/x",
+        "siamese_lib.egg-info/x",
+        ".ruff_cache/x",
+        "notebooks/.ipynb_checkpoints/x",
+    ]
+    kept = [
+        "siamese_lib/data/faces.py",
+        "results/runs/x.json",
+        "results/table3.csv",
+        "tests/data/test_faces.py",
+        "notebooks/00_quickstart.ipynb",
+    ]
     ignored = run("git", "check-ignore", "--no-index", *written, *kept).stdout.split()
     assert ignored == written
 
@@ -180,7 +203,9 @@ def test_fonts_as_root_update_only_after_a_failure(tools):
 
 
 def test_fonts_without_rights_are_named_and_nothing_is_asked(tools):
-    environment = tools(**{"dpkg-query": DPKG, "apt-get": APT, "id": "echo 1000", "sudo": 'echo "sudo $*" >>"$LOG"; exit 1'})
+    environment = tools(
+        **{"dpkg-query": DPKG, "apt-get": APT, "id": "echo 1000", "sudo": 'echo "sudo $*" >>"$LOG"; exit 1'}
+    )
     Path(environment["LOG"] + ".have").write_text("fonts-a\n", encoding="utf-8")
     done = run("/bin/sh", "scripts/fonts.sh", "fonts-a", "fonts-b", env=environment)
     assert done.returncode == 0 and "not installed: fonts-b." in done.stdout and "PyPI" in done.stdout
@@ -201,6 +226,8 @@ def test_missing_prerequisites_are_named_in_one_message(tools):
 
 
 def test_old_python_is_refused(tools):
-    environment = tools(**{"git": "", "make": "", "g++": "", "python3": '[ "$1" = -V ] && echo Python 3.9.2; exit 1'})
+    environment = tools(
+        **{"git": "", "make": "", "g++": "", "python3": '[ "$1" = -V ] && echo Python 3.9.2; exit 1'}
+    )
     done = run("/bin/sh", "scripts/prerequisites.sh", env=environment)
     assert done.returncode == 1 and "Python 3.9.2, siamese_lib needs 3.11" in done.stderr

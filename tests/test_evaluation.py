@@ -7,7 +7,8 @@ import torch
 
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError
-from siamese_lib.evaluation import _samples_of_classes, embed, evaluate, nearest, nearest_is_own
+from siamese_lib.evaluation import _samples_of_classes, evaluate, nearest, nearest_is_own
+from siamese_lib.model import embed
 
 
 def flat(x: torch.Tensor) -> torch.Tensor:
@@ -40,11 +41,19 @@ def test_by_hand():
 
 def test_accuracy_by_variant_and_class():
     """Every index has its own counts; values come in order, whichever bank is first."""
-    first = replace(bank([[0, 0], [255, 0]], [0, 1]), meta=pd.DataFrame({"font": ["H1", "S"], "fs": 2, "sl": [1, 0]}))
-    second = replace(bank([[0, 0], [0, 0], [0, 255]], [0, 1, 2]), meta=pd.DataFrame({"font": "S", "fs": [2, 0, 0], "sl": 1}))
+    first = replace(
+        bank([[0, 0], [255, 0]], [0, 1]), meta=pd.DataFrame({"font": ["H1", "S"], "fs": 2, "sl": [1, 0]})
+    )
+    second = replace(
+        bank([[0, 0], [0, 0], [0, 255]], [0, 1, 2]),
+        meta=pd.DataFrame({"font": "S", "fs": [2, 0, 0], "sl": 1}),
+    )
     result = evaluate(flat, CENTROIDS, list("abcdefg"), [first, second])
     summary = result.summary()
-    assert list(summary["by_font"]) == ["S", "H1"] and summary["by_font"]["S"] == {"accuracy": 75.0, "images": 4}
+    assert list(summary["by_font"]) == ["S", "H1"] and summary["by_font"]["S"] == {
+        "accuracy": 75.0,
+        "images": 4,
+    }
     assert summary["by_variant"] == {
         "fs": {"0": {"accuracy": 50.0, "images": 2}, "2": {"accuracy": 100.0, "images": 3}},
         "sl": {"0": {"accuracy": 100.0, "images": 1}, "1": {"accuracy": 75.0, "images": 4}},
@@ -57,10 +66,17 @@ def test_streaming_in_banks_and_chunks_changes_nothing():
     rng = np.random.default_rng(0)
     points, labels = rng.integers(0, 256, (100, 2)), rng.integers(0, 7, 100)
     fonts = [f"f{k % 3}" for k in range(100)]
-    whole = evaluate(flat, CENTROIDS, list("abcdefg"), [bank(points, labels, fonts=fonts)], chunk=256).summary()
-    pieces = [bank(points[s], labels[s], fonts=fonts[s.start : s.stop]) for s in (slice(0, 33), slice(33, 34), slice(34, 34), slice(34, 100))]
+    whole = evaluate(
+        flat, CENTROIDS, list("abcdefg"), [bank(points, labels, fonts=fonts)], chunk=256
+    ).summary()
+    pieces = [
+        bank(points[s], labels[s], fonts=fonts[s.start : s.stop])
+        for s in (slice(0, 33), slice(33, 34), slice(34, 34), slice(34, 100))
+    ]
     parts = evaluate(flat, CENTROIDS, list("abcdefg"), iter(pieces), chunk=7).summary()
-    assert whole == parts | {"confusions": whole["confusions"]} and sorted(whole["confusions"]) == sorted(parts["confusions"])
+    assert whole == parts | {"confusions": whole["confusions"]} and sorted(whole["confusions"]) == sorted(
+        parts["confusions"]
+    )
     d = np.linalg.norm(points[:, None] / 255 - CENTROIDS.numpy(), axis=2)
     assert whole["accuracy"] == pytest.approx(100 * (d.argmin(1) == labels).mean())
     assert whole["top5"] == pytest.approx(100 * (np.argsort(d, 1)[:, :5] == labels[:, None]).any(1).mean())
@@ -70,7 +86,9 @@ def test_bootstrap_interval_covers_classes_not_images():
     """With whole classes right or wrong the interval is as wide as a binomial over classes, however many images each has."""
     rng = np.random.default_rng(1)
     points = np.repeat(rng.integers(0, 2, (7, 1)) * 0, 500, axis=0).repeat(2, axis=1)
-    result = evaluate(flat, CENTROIDS, list("abcdefg"), [bank(points, np.repeat(np.arange(7), 500))]).summary()
+    result = evaluate(
+        flat, CENTROIDS, list("abcdefg"), [bank(points, np.repeat(np.arange(7), 500))]
+    ).summary()
     low, high = result["accuracy_interval"]
     assert result["accuracy"] == pytest.approx(100 / 7) and low == 0 and high > 30
 
@@ -85,14 +103,20 @@ def test_embed_chunks():
 
 def test_nearest_in_blocks():
     g = torch.Generator().manual_seed(0)
-    x, y = torch.randn(150, 3, generator=g) + 40, torch.randn(20, 3, generator=g) + 40  # three blocks, far from zero
+    x, y = (
+        torch.randn(150, 3, generator=g) + 40,
+        torch.randn(20, 3, generator=g) + 40,
+    )  # three blocks, far from zero
     assert torch.equal(nearest(x, y, 4), torch.cdist(x.double(), y.double()).argsort(1)[:, :4])
 
 
 def test_nearest_is_own_against_all_distances():
     g = torch.Generator().manual_seed(0)
     x, y = torch.randn(150, 3, generator=g), torch.randn(40, 3, generator=g)
-    labels, gallery = torch.randint(0, 9, (150,), generator=g), torch.cat([torch.arange(9), torch.randint(0, 9, (31,), generator=g)])
+    labels, gallery = (
+        torch.randint(0, 9, (150,), generator=g),
+        torch.cat([torch.arange(9), torch.randint(0, 9, (31,), generator=g)]),
+    )
     own = _samples_of_classes(gallery, 9)
     assert all(set(own[c].tolist()) == set(torch.nonzero(gallery == c)[:, 0].tolist()) for c in range(9))
     wanted = gallery[torch.cdist(x, y).argmin(1)] == labels

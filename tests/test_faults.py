@@ -8,14 +8,16 @@ import json
 import pytest
 import torch
 
-from siamese_lib import __main__, experiments, records, tasks
-from siamese_lib.config import make_config, run_id
+from siamese_lib import __main__
 from siamese_lib.data import faces, omniglot
 from siamese_lib.data.glyphs import masters
 from siamese_lib.data.omniglot import load_omniglot
 from siamese_lib.data.phd08 import load_phd08
 from siamese_lib.errors import InputError
-from siamese_lib.records import load_record
+from siamese_lib.experiments import records, tasks
+from siamese_lib.experiments import run as run_module
+from siamese_lib.experiments.config import make_config, run_id
+from siamese_lib.experiments.records import load_record
 
 SMOKE = ("run", "table3", "--profile", "smoke", "--row", "random", "--device", "cpu")
 QUICK = ("run", "table3", "--profile", "quick", "--row", "random", "--device", "cpu", "--evaluate", "phd08")
@@ -34,22 +36,30 @@ def fails(capsys, *arguments: str) -> str:
     [
         (["run", "table9"], "table='table9' is unknown; choose one of table2, table3, table4"),
         (["run", "table3", "--row", "randm"], "row='randm': choose one of random"),
-        (["run", "table3", "--row", "random", "metricc/random"], "row='metricc/random': choose one of random"),
+        (
+            ["run", "table3", "--row", "random", "metricc/random"],
+            "row='metricc/random': choose one of random",
+        ),
         (["run", "table3", "--profile", "huge"], "profile='huge' is unknown; choose one of smoke, quick"),
         (["run", "table3", "--batch", "heap"], "batch='heap' is unknown; choose one of literal, pooled"),
         ([*SMOKE, "--evaluate", "mnist"], "evaluation set mnist is unknown; choose of phd08-sim, phd08"),
-        (["run", "table4", "--evaluate", "phd08"], "evaluation set phd08 is unknown; choose of drawers, alphabets, verification, one-shot"),
+        (
+            ["run", "table4", "--evaluate", "phd08"],
+            "evaluation set phd08 is unknown; choose of drawers, alphabets, verification, one-shot",
+        ),
         ([*SMOKE, "--variants", "5"], "5 variants of a font are not offered; use 1, 3, 9"),
         ([*SMOKE, "--device", "abacus"], "device='abacus' is unknown; use cpu or cuda"),
         (["publish", "nothing-like-it"], "RUN='nothing-like-it' names 0 finished runs"),
     ],
 )
 def test_unknown_names(monkeypatch, capsys, arguments, named):
-    monkeypatch.setattr(experiments, "_train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(run_module, "_train", lambda *_: pytest.fail("trained"))
     assert named in fails(capsys, *arguments)
 
 
-@pytest.mark.parametrize("arguments", [["run", "table3", "--rate", "1"], ["run", "table3", "--seed", "one"], ["train"], []])
+@pytest.mark.parametrize(
+    "arguments", [["run", "table3", "--rate", "1"], ["run", "table3", "--seed", "one"], ["train"], []]
+)
 def test_unknown_options(capsys, arguments):
     with pytest.raises(SystemExit) as left:
         __main__.main(arguments)
@@ -62,23 +72,29 @@ def test_unknown_parameter():
 
 
 def test_misspelt_papermill_parameter(tmp_path):
-    from siamese_lib.reproduce import execute, notebook_files
+    from siamese_lib.report.notebooks import execute, notebook_files
 
     quickstart = notebook_files(everything=False)[0]
-    with pytest.raises(InputError, match=r"00_quickstart\.ipynb: unknown parameter profil; it takes profile, "):
+    with pytest.raises(
+        InputError, match=r"00_quickstart\.ipynb: unknown parameter profil; it takes profile, "
+    ):
         execute(quickstart, tmp_path / "out.ipynb", {"profil": "smoke"})
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_asked_for_and_absent(capsys):
-    assert "device='cuda' asked for, but this machine has 0 CUDA devices; use --device cpu" in fails(capsys, *SMOKE[:-1], "cuda")
+    assert "device='cuda' asked for, but this machine has 0 CUDA devices; use --device cpu" in fails(
+        capsys, *SMOKE[:-1], "cuda"
+    )
 
 
 def test_missing_data_folder(without_training, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "nowhere"))
     for command in (QUICK, ["data"]):
-        assert "nowhere is not a folder; set it to the folder that holds omniglot/ and phd08/" in fails(capsys, *command)
+        assert "nowhere is not a folder; set it to the folder that holds omniglot/ and phd08/" in fails(
+            capsys, *command
+        )
     assert not without_training
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "data"))
     for load in (load_phd08, load_omniglot):  # the folder is there, its parts are not
@@ -89,10 +105,19 @@ def test_missing_data_folder(without_training, monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize(
     "text, named",
     [
-        ("S_0_0_0_0_1\n2 3\n010\n", "record 'S_0_0_0_0_1', line 4: is missing: the file ends after 1 of 2 lines of the bitmap"),
+        (
+            "S_0_0_0_0_1\n2 3\n010\n",
+            "record 'S_0_0_0_0_1', line 4: is missing: the file ends after 1 of 2 lines of the bitmap",
+        ),
         ("S_0_0_0_0_1\n2 3\n010\n0x0\n\n", "record 'S_0_0_0_0_1', line 4: has 'x' at column 2"),
-        ("S_0_0_0_0_1\n2 3\n010\n01\n\n", "record 'S_0_0_0_0_1', line 4: has 2 characters instead of the 3"),  # a wrong bitmap size
-        ("S_0_0_0_0_1\n2 300\n010\n010\n\n", "record 'S_0_0_0_0_1', line 2: should be `height width`, each from 1 to 128, but is '2 300'"),
+        (
+            "S_0_0_0_0_1\n2 3\n010\n01\n\n",
+            "record 'S_0_0_0_0_1', line 4: has 2 characters instead of the 3",
+        ),  # a wrong bitmap size
+        (
+            "S_0_0_0_0_1\n2 300\n010\n010\n\n",
+            "record 'S_0_0_0_0_1', line 2: should be `height width`, each from 1 to 128, but is '2 300'",
+        ),
         ("Q_0_0_0_0_1\n2 3\n010\n010\n\n", "record 'Q_0_0_0_0_1', line 1: is no header"),
     ],
 )
@@ -121,7 +146,14 @@ def test_omniglot_without_a_drawing(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
     for subset, alphabet in (("background", "Greek"), ("evaluation", "Oriya")):
         for number in range(1, 21 if subset == "background" else 20):  # one of Oriya's 20 drawers is missing
-            path = tmp_path / "omniglot" / f"images_{subset}" / alphabet / "character01" / f"0001_{number:02d}.png"
+            path = (
+                tmp_path
+                / "omniglot"
+                / f"images_{subset}"
+                / alphabet
+                / "character01"
+                / f"0001_{number:02d}.png"
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("1", (105, 105), 1).save(path)
     with pytest.raises(InputError, match="images_evaluation: Oriya/character01 lacks drawer 20 ") as caught:
@@ -157,7 +189,9 @@ def test_no_font_at_all(monkeypatch, tmp_path, capsys):
 def test_unwritable_runs(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / "file" / "runs"))
-    assert "file/runs cannot be written (Not a directory); make it writable or set SIAMESE_RUNS" in fails(capsys, *SMOKE)
+    assert "file/runs cannot be written (Not a directory); make it writable or set SIAMESE_RUNS" in fails(
+        capsys, *SMOKE
+    )
 
 
 def test_unwritable_results(without_training, monkeypatch, tmp_path, capsys):
@@ -167,14 +201,19 @@ def test_unwritable_results(without_training, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(records, "results_folder", lambda: tmp_path / "file")
     capsys.readouterr()
     message = fails(capsys, "publish", path.parent.name)
-    assert f"cannot write {tmp_path / 'file' / 'runs' / path.parent.name}.json" in message and "make the folder writable" in message
+    assert (
+        f"cannot write {tmp_path / 'file' / 'runs' / path.parent.name}.json" in message
+        and "make the folder writable" in message
+    )
 
 
 @pytest.mark.parametrize("name", ["checkpoint.pt", "record.json"])
 def test_broken_files_of_a_run(debian_faces, monkeypatch, tmp_path, capsys, name):
     """Left by a full disk or another program: named, and gone when deleted as the message says."""
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
-    identifier = run_id(make_config("table3", "random", "smoke"), 0, "cpu", tasks.training_data(40, "aspect").manifest)
+    identifier = run_id(
+        make_config("table3", "random", "smoke"), 0, "cpu", tasks.training_data(40, "aspect").manifest
+    )
     path = tmp_path / identifier / name
     path.parent.mkdir()
     path.write_bytes(b"PK\x03\x04 cut short")

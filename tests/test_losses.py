@@ -38,7 +38,9 @@ def test_contrastive_by_hand():
 
 def test_triplet_by_hand_distances_are_not_squared():
     a, p, n = points([0, 0], [0, 0]), points([3, 4], [0, 1]), points([0, 6], [9, 12])
-    torch.testing.assert_close(TripletLoss(2.0, "none")(a, p, n), torch.tensor([1.0, 0.0], dtype=torch.float64), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        TripletLoss(2.0, "none")(a, p, n), torch.tensor([1.0, 0.0], dtype=torch.float64), atol=1e-6, rtol=0
+    )
 
 
 def test_metric_loss_by_hand():
@@ -49,14 +51,18 @@ def test_metric_loss_by_hand():
     c = (points([1, 1]), points([1, 1]), points([1, 10]))  # distances 0, 5 and 3
     assert MetricLoss()(a, p, n, c).item() == pytest.approx(g1**2 + g2**2 + 0 + 5 + 3, abs=1e-6)
     g1, g2 = 0.3 * 5, 0.5 * softplus(5 - 12 + 4)
-    assert MetricLoss(rho=0.3, tau=0.5, xi=2.0, alpha=4.0)(a, p, n, c).item() == pytest.approx(g1**2 + g2**2 + 2 * 8, abs=1e-6)
+    assert MetricLoss(rho=0.3, tau=0.5, xi=2.0, alpha=4.0)(a, p, n, c).item() == pytest.approx(
+        g1**2 + g2**2 + 2 * 8, abs=1e-6
+    )
 
 
 def test_metric_loss_of_coinciding_points_by_hand():
     x = points([0, 0, 0])
     assert MetricLoss(alpha=0.0)(x, x, x).item() == pytest.approx(LN2**2, abs=1e-6)  # g2 = a(0) = ln 2
     c = (torch.zeros_like(x),) * 3  # a(0) = ln 2 in each of three coordinates
-    assert MetricLoss(alpha=0.0)(x, x, x, c).item() == pytest.approx(LN2**2 + 3 * math.sqrt(3) * LN2, abs=1e-6)
+    assert MetricLoss(alpha=0.0)(x, x, x, c).item() == pytest.approx(
+        LN2**2 + 3 * math.sqrt(3) * LN2, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -72,7 +78,13 @@ def test_losses_equal_explicit_loops(seed, reduction):
         triplet.append(max(0, d - euclid(a[k], n[k]) + 3))
         s_a, s_p, s_n = ([softplus(float(v)) for v in x[k]] for x in (a, p, n))
         d_ap, d_an = euclid(s_a, s_p), euclid(s_a, s_n)
-        metric.append(0.01 * d_ap**2 + softplus(d_ap - d_an + 10) ** 2 + euclid(s_a, c1[k]) + euclid(s_p, c2[k]) + euclid(s_n, c3[k]))
+        metric.append(
+            0.01 * d_ap**2
+            + softplus(d_ap - d_an + 10) ** 2
+            + euclid(s_a, c1[k])
+            + euclid(s_p, c2[k])
+            + euclid(s_n, c3[k])
+        )
     reduce = {"mean": torch.mean, "sum": torch.sum, "none": lambda x: x}[reduction]
     for got, wanted in [
         (ContrastiveLoss(7.0, reduction)(a, p, same), contrastive),
@@ -87,7 +99,10 @@ def cases(x, y, z):
     yield "contrastive", ContrastiveLoss(10.0)(x, y, same)
     yield "triplet", TripletLoss(10.0)(x, y, z)
     yield "metric", MetricLoss()(x, y, z)
-    yield "metric with centroids", MetricLoss()(x, y, z, tuple(torch.nn.functional.softplus(v).detach() for v in (x, y, z)))
+    yield (
+        "metric with centroids",
+        MetricLoss()(x, y, z, tuple(torch.nn.functional.softplus(v).detach() for v in (x, y, z))),
+    )
 
 
 def test_gradients_are_finite_where_points_coincide():
@@ -112,7 +127,9 @@ def test_gradcheck_away_from_the_kinks():
     c = tuple(torch.rand(4, 5, generator=g, dtype=torch.float64) * 3 for _ in range(3))
     assert torch.autograd.gradcheck(lambda *x: MetricLoss()(*x, c), (a, p, n))
     assert torch.autograd.gradcheck(TripletLoss(5.0), (a, p, n))
-    assert torch.autograd.gradcheck(lambda x, y: ContrastiveLoss(9.0)(x, y, torch.tensor([True, False, True, False])), (a, p))
+    assert torch.autograd.gradcheck(
+        lambda x, y: ContrastiveLoss(9.0)(x, y, torch.tensor([True, False, True, False])), (a, p)
+    )
 
 
 def test_centroids_carry_no_gradient():
@@ -125,7 +142,11 @@ def test_centroids_carry_no_gradient():
 
 def test_an_empty_batch_gives_zero_with_a_gradient():
     x = torch.zeros(0, 25, requires_grad=True)
-    for value in (TripletLoss(1.0)(x, x, x), MetricLoss()(x, x, x), ContrastiveLoss(1.0)(x, x, torch.zeros(0, dtype=torch.bool))):
+    for value in (
+        TripletLoss(1.0)(x, x, x),
+        MetricLoss()(x, x, x),
+        ContrastiveLoss(1.0)(x, x, torch.zeros(0, dtype=torch.bool)),
+    ):
         assert value.item() == 0
         value.backward()
 
@@ -143,7 +164,12 @@ def test_spaces():
         (lambda: MetricLoss(rho=-1), "rho=-1"),
         (lambda: ContrastiveLoss(float("nan")), "alpha=nan"),
         (lambda: TripletLoss(1.0)(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(1, 3)), r"\(1, 3\)"),
-        (lambda: MetricLoss()(*[torch.zeros(2, 3)] * 3, (torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 4))), "c_N"),
+        (
+            lambda: MetricLoss()(
+                *[torch.zeros(2, 3)] * 3, (torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 4))
+            ),
+            "c_N",
+        ),
         (lambda: ContrastiveLoss(1.0)(torch.zeros(2, 3), torch.zeros(2, 3), torch.ones(2)), "bool"),
     ],
 )

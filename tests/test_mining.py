@@ -9,7 +9,15 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 from siamese_lib.errors import InputError
-from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased, EqualGroups, HardMining, UniformNegatives, UniformPositives
+from siamese_lib.mining import (
+    AutoClustering,
+    AutoProbabilistic,
+    DistanceBased,
+    EqualGroups,
+    HardMining,
+    UniformNegatives,
+    UniformPositives,
+)
 from siamese_lib.statistics import ClassStatistics
 
 
@@ -26,7 +34,11 @@ def close(got: torch.Tensor, wanted) -> None:
 
 
 def test_probabilities_by_hand_w_0():
-    for gamma, wanted in [(1.0, [0.1, 0.2, 0.3, 0.4]), (2.0, [1 / 354, 16 / 354, 81 / 354, 256 / 354]), (0.0, [0.25] * 4)]:
+    for gamma, wanted in [
+        (1.0, [0.1, 0.2, 0.3, 0.4]),
+        (2.0, [1 / 354, 16 / 354, 81 / 354, 256 / 354]),
+        (0.0, [0.25] * 4),
+    ]:
         sampler = AutoProbabilistic(4, gamma=gamma)
         close(sampler.probabilities, [0.25] * 4)  # P_0
         sampler.update(spreads(1, 2, 3, 4))
@@ -52,7 +64,10 @@ def test_probabilities_equal_an_explicit_loop(seed):
         d = rng.uniform(0, 20, n)
         sampler.update(ClassStatistics(torch.zeros(n, 2), torch.from_numpy(d)))
         total = sum(value**gamma for value in d)
-        previous = [((1 - w) * value**gamma / total + w * old) ** gamma for value, old in zip(d, previous, strict=True)]
+        previous = [
+            ((1 - w) * value**gamma / total + w * old) ** gamma
+            for value, old in zip(d, previous, strict=True)
+        ]
         previous = [value / sum(previous) for value in previous]
         close(sampler.probabilities, previous)
         assert float(sampler.probabilities.sum()) == pytest.approx(1, abs=1e-12)
@@ -68,7 +83,9 @@ def test_extreme_spreads_neither_overflow_nor_vanish():
 
 
 def chi_square(drawn: torch.Tensor, expected: torch.Tensor) -> float:
-    return stats.chisquare(np.bincount(drawn.numpy(), minlength=len(expected)), (expected * len(drawn)).numpy()).pvalue
+    return stats.chisquare(
+        np.bincount(drawn.numpy(), minlength=len(expected)), (expected * len(drawn)).numpy()
+    ).pvalue
 
 
 def test_positive_frequencies():
@@ -106,7 +123,9 @@ def test_negative_frequencies(theta, positive):
     inside = {0: [1, 2], 4: [3], 5: []}[positive]
     drawn = clustered(theta).sample(torch.full((n,), positive), generator())
     share = theta if inside else 0.0
-    expected = torch.tensor([(1 - share) / 5 + (share / len(inside) if c in inside else 0) for c in others], dtype=torch.float64)
+    expected = torch.tensor(
+        [(1 - share) / 5 + (share / len(inside) if c in inside else 0) for c in others], dtype=torch.float64
+    )
     assert (drawn != positive).all()
     counts = np.bincount(drawn.numpy(), minlength=6)[others]
     keep = expected.numpy() > 0
@@ -124,10 +143,14 @@ def test_uniform_negatives():
         assert stats.chisquare(np.delete(counts, c)).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("sampler", [UniformNegatives(2), AutoClustering(2, theta=1.0), AutoClustering(300, theta=0.5, eta=200)])
+@pytest.mark.parametrize(
+    "sampler", [UniformNegatives(2), AutoClustering(2, theta=1.0), AutoClustering(300, theta=0.5, eta=200)]
+)
 def test_negatives_never_equal_positives(sampler):
     g = generator(1)
-    sampler.update(ClassStatistics(torch.randn(sampler.num_classes, 5, generator=g), torch.ones(sampler.num_classes)))
+    sampler.update(
+        ClassStatistics(torch.randn(sampler.num_classes, 5, generator=g), torch.ones(sampler.num_classes))
+    )
     positive = torch.randint(sampler.num_classes, (50_000,), generator=g)
     drawn = sampler.sample(positive, g)
     assert (drawn != positive).all() and drawn.min() >= 0 and drawn.max() < sampler.num_classes
@@ -146,7 +169,10 @@ def test_clusters_equal_scipys_components_of_all_distances(classes, eta):
 
 
 def test_states_come_back():
-    for sampler, other in [(clustered(0.5), AutoClustering(6, 0.5, 3)), (AutoProbabilistic(4), AutoProbabilistic(4))]:
+    for sampler, other in [
+        (clustered(0.5), AutoClustering(6, 0.5, 3)),
+        (AutoProbabilistic(4), AutoProbabilistic(4)),
+    ]:
         if isinstance(sampler, AutoProbabilistic):
             sampler.update(spreads(1, 2, 3, 9))
         other.load_state_dict(sampler.state_dict())
@@ -218,8 +244,12 @@ def test_equal_groups_by_hand():
     sampler = EqualGroups(AutoProbabilistic(8), GROUPS)
     close(sampler.probabilities, [1 / 15] * 5 + [1 / 6] * 2 + [1 / 3])
     sampler.update(spreads(1, 1, 2, 2, 4, 3, 1, 100))
-    close(sampler.probabilities, [k / 30 for k in (1, 1, 2, 2, 4)] + [3 / 12, 1 / 12, 1 / 3])  # 1/3 for each group, Eq. 4 within it
-    close(sampler.inner.probabilities * 114, [1, 1, 2, 2, 4, 3, 1, 100])  # P_k itself is what it would be alone
+    close(
+        sampler.probabilities, [k / 30 for k in (1, 1, 2, 2, 4)] + [3 / 12, 1 / 12, 1 / 3]
+    )  # 1/3 for each group, Eq. 4 within it
+    close(
+        sampler.inner.probabilities * 114, [1, 1, 2, 2, 4, 3, 1, 100]
+    )  # P_k itself is what it would be alone
 
 
 @pytest.mark.parametrize("inner", [UniformPositives, AutoProbabilistic])
@@ -230,8 +260,12 @@ def test_each_group_has_equal_weight(inner):
     by_group = torch.zeros(3, dtype=torch.long).index_add_(0, GROUPS, drawn)
     assert stats.chisquare(by_group.numpy()).pvalue > 1e-3
     assert stats.chisquare(drawn.numpy(), (sampler.probabilities * 30_000).numpy()).pvalue > 1e-3
-    biased = torch.bincount(inner(8).sample(30_000, generator()), minlength=8)  # the same test refuses a sampler without groups
-    assert stats.chisquare(torch.zeros(3, dtype=torch.long).index_add_(0, GROUPS, biased).numpy()).pvalue < 1e-3
+    biased = torch.bincount(
+        inner(8).sample(30_000, generator()), minlength=8
+    )  # the same test refuses a sampler without groups
+    assert (
+        stats.chisquare(torch.zeros(3, dtype=torch.long).index_add_(0, GROUPS, biased).numpy()).pvalue < 1e-3
+    )
 
 
 def test_equal_groups_state_and_bad_input():
@@ -247,8 +281,14 @@ def test_equal_groups_state_and_bad_input():
 
 def test_hard_mining_keeps_the_largest_losses():
     losses = torch.tensor([3.0, 9.0, 0.0, 9.0, 5.0, 1.0, 2.0, 4.0, 6.0])
-    assert HardMining(8)(losses).tolist() == [1, 3] and HardMining(4)(losses).tolist() == [1, 3, 8]  # of equals the first; rounded up
-    assert sorted(HardMining(1)(losses).tolist()) == list(range(9)) and HardMining()(losses[:1]).tolist() == [0]
+    assert HardMining(8)(losses).tolist() == [1, 3] and HardMining(4)(losses).tolist() == [
+        1,
+        3,
+        8,
+    ]  # of equals the first; rounded up
+    assert sorted(HardMining(1)(losses).tolist()) == list(range(9)) and HardMining()(losses[:1]).tolist() == [
+        0
+    ]
     assert HardMining()(losses[:0]).tolist() == [] and HardMining().ratio == 8
     for ratio in (0, 1.5, -8):
         with pytest.raises(InputError, match=f"ratio={ratio}: a whole number, 1 or more"):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import siamese_lib
-from siamese_lib.paths import repository_root
+from siamese_lib.files import repository_root
 
 PACKAGE = repository_root() / "siamese_lib"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -27,14 +27,20 @@ print(s.AutoProbabilistic(5).sample(3, torch.Generator()).shape)
 
 
 def test_importing_needs_numpy_and_torch_alone():
-    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, cwd=repository_root())
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED], capture_output=True, text=True, cwd=repository_root()
+    )
     assert done.returncode == 0 and "torch.Size([3])" in done.stdout, done.stderr
 
 
 def test_public_names():
-    assert set(siamese_lib.__all__) <= set(dir(siamese_lib)) and len(set(siamese_lib.__all__)) == len(siamese_lib.__all__)
+    assert set(siamese_lib.__all__) <= set(dir(siamese_lib)) and len(set(siamese_lib.__all__)) == len(
+        siamese_lib.__all__
+    )
     for name in siamese_lib.__all__:
-        assert getattr(siamese_lib, name).__name__ == name and getattr(siamese_lib, name).__module__.startswith("siamese_lib.")
+        assert getattr(siamese_lib, name).__name__ == name and getattr(
+            siamese_lib, name
+        ).__module__.startswith("siamese_lib.")
     with pytest.raises(AttributeError, match="nothing_like_it"):
         siamese_lib.nothing_like_it  # noqa: B018
 
@@ -60,26 +66,67 @@ def test_imports_are_found_wherever_they_stand():
     }
 
 
-@pytest.mark.parametrize(
-    "modules, never",
-    [
-        ("data/ model.py losses.py augment.py", "mining batches training experiments records report plots"),
-        ("mining.py neighbours.py statistics.py", "data model losses augment batches training experiments records report plots"),
-        ("batches.py evaluation.py", "training experiments records report plots"),
-        ("training.py", "mining batches experiments data records report plots"),
-        ("records.py report.py", "training experiments batches mining model losses"),
-        ("plots/", "training experiments batches records report"),
-        ("plots/curves.py plots/glyphs.py plots/published.py plots/style.py", "mining model losses"),  # drawings.py draws the method
-        ("paths.py storage.py errors.py config.py", "data model mining training experiments records report plots"),
-    ],
-)
-def test_dependencies_flow_one_way(modules, never):
-    chosen = [path for path in MODULES if path.relative_to(PACKAGE).as_posix().startswith(tuple(modules.split()))]
-    assert len(chosen) >= len(modules.split())
-    wrong = tuple(f"siamese_lib.{name}" for name in never.split())
-    for path in chosen:
-        found = [name for name in imports(path.read_text(encoding="utf-8")) if name in wrong or name.startswith(tuple(w + "." for w in wrong))]
-        assert not found, f"{path.relative_to(PACKAGE)} imports {', '.join(found)}"
+# Each layer, from the ground up, with what it may import beside itself.
+LAYERS = {
+    "ground": ("errors files runtime", ""),
+    "method": (
+        "model losses statistics nearest mining batches pools augment optimiser training evaluation verification",
+        "ground",
+    ),
+    "data": ("data", "ground model"),
+    "experiments": ("experiments", "ground method data"),
+    "plots": ("plots", "ground method data experiments"),
+    "report": ("report", "ground method data experiments plots"),
+}
+# Beyond the layers: mining knows class statistics alone, training no concrete method, and what shows records trains nothing.
+NEVER = {
+    "mining nearest statistics": "model losses augment batches pools training evaluation",
+    "batches pools": "training evaluation experiments",
+    "training": "mining batches pools verification",
+    "plots report": "training experiments.run experiments.datasets",
+}
+
+
+def _module(path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def _inside(module: str, names: str) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in names.split())
+
+
+def _imported(path) -> set[str]:
+    """Modules of this package that a file imports, without the package's own name in front."""
+    known = {_module(other).removesuffix(".__init__") for other in MODULES}
+    found = {name.removeprefix("siamese_lib.") for name in imports(path.read_text(encoding="utf-8"))}
+    return {name for name in found if name in known}
+
+
+def test_every_module_has_a_layer():
+    every = " ".join(names for names, _ in LAYERS.values())
+    assert [m for m in map(_module, MODULES) if not _inside(m, every)] == ["__init__", "__main__"]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_arrow_against_the_layers(layer):
+    names, below = LAYERS[layer]
+    allowed = " ".join([names, *(LAYERS[name][0] if name in LAYERS else name for name in below.split())])
+    for path in MODULES:
+        if _inside(_module(path), names):
+            wrong = [m for m in _imported(path) if not _inside(m, allowed)]
+            assert not wrong, f"{path.relative_to(PACKAGE)} imports {', '.join(wrong)}"
+
+
+@pytest.mark.parametrize("names", NEVER)
+def test_what_a_module_never_knows(names):
+    for path in MODULES:
+        if _inside(_module(path), names):
+            wrong = [m for m in _imported(path) if _inside(m, NEVER[names])]
+            assert not wrong, f"{path.relative_to(PACKAGE)} imports {', '.join(wrong)}"
+
+
+def test_the_root_stays_small():
+    assert len(list(PACKAGE.glob("[!_]*.py"))) <= 18
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

@@ -50,10 +50,19 @@ def test_pooled_loss_equals_the_explicit_triplet_list(loss, k, positive, negativ
     got = batch.loss(loss, part, outputs, centroids)
     triplets = torch.tensor(explicit_triplets(part.classes, POOL_S * k)).T
     a, p, n = (outputs[x] for x in triplets)
-    extra = (tuple(centroids[part.classes[x]] for x in triplets),) if with_centroids and isinstance(loss, MetricLoss) else ()
+    extra = (
+        (tuple(centroids[part.classes[x]] for x in triplets),)
+        if with_centroids and isinstance(loss, MetricLoss)
+        else ()
+    )
     wanted = loss(a, p, n, *extra)
     torch.testing.assert_close(got.loss, wanted)
-    torch.testing.assert_close(torch.autograd.grad(got.loss, outputs)[0], torch.autograd.grad(wanted, outputs)[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        torch.autograd.grad(got.loss, outputs)[0],
+        torch.autograd.grad(wanted, outputs)[0],
+        atol=1e-5,
+        rtol=1e-4,
+    )
     assert got.count == triplets.shape[1]
     d_ap, d_an = ((loss.space(a) - loss.space(x)).norm(dim=1) for x in (p, n))
     torch.testing.assert_close(got.active, (d_ap - d_an + loss.alpha > 0).float().mean())
@@ -84,21 +93,38 @@ def test_pooled_pairs_equal_the_explicit_list():
 @pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss()])
 @pytest.mark.parametrize("with_centroids", [False, True])
 def test_hard_mining_in_a_pool_keeps_an_eighth_of_its_triplets(loss, with_centroids):
-    batch = PooledTriplets(samples(), Given([0, 1, 1, 3]), Given([1, 0, 3, 3]), classes=POOL_S, k=3, hard=HardMining(8))
+    batch = PooledTriplets(
+        samples(), Given([0, 1, 1, 3]), Given([1, 0, 3, 3]), classes=POOL_S, k=3, hard=HardMining(8)
+    )
     (part,) = batch.draw(generator())
     outputs = (torch.randn(len(part.images), 25, generator=generator(1)) * 3).requires_grad_()
     centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
     got = batch.loss(loss, part, outputs, centroids)
     every = type(loss)(alpha=loss.alpha, reduction="none")
     triplets = torch.tensor(explicit_triplets(part.classes, POOL_S * 3)).T
-    extra = (tuple(centroids[part.classes[x]] for x in triplets),) if with_centroids and isinstance(loss, MetricLoss) else ()
+    extra = (
+        (tuple(centroids[part.classes[x]] for x in triplets),)
+        if with_centroids and isinstance(loss, MetricLoss)
+        else ()
+    )
     values = every(*(outputs[x] for x in triplets), *extra)
     wanted = values.sort(descending=True).values[: -(-len(values) // 8)].mean()
     torch.testing.assert_close(got.loss, wanted)
-    torch.testing.assert_close(torch.autograd.grad(got.loss, outputs)[0], torch.autograd.grad(wanted, outputs)[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        torch.autograd.grad(got.loss, outputs)[0],
+        torch.autograd.grad(wanted, outputs)[0],
+        atol=1e-5,
+        rtol=1e-4,
+    )
     assert got.count == -(-len(values) // 8)
-    all_of_them = PooledTriplets(samples(), Given([0, 1, 1, 3]), Given([1, 0, 3, 3]), classes=POOL_S, k=3).loss(loss, part, outputs, centroids)
-    assert (got.d_ap, got.d_an, got.active) == (all_of_them.d_ap, all_of_them.d_an, all_of_them.active) and got.loss > all_of_them.loss
+    all_of_them = PooledTriplets(
+        samples(), Given([0, 1, 1, 3]), Given([1, 0, 3, 3]), classes=POOL_S, k=3
+    ).loss(loss, part, outputs, centroids)
+    assert (got.d_ap, got.d_an, got.active) == (
+        all_of_them.d_ap,
+        all_of_them.d_an,
+        all_of_them.active,
+    ) and got.loss > all_of_them.loss
 
 
 def test_hard_mining_in_a_pool_without_a_valid_triplet():
@@ -114,9 +140,17 @@ def test_hard_mining_of_pooled_pairs():
     batch = PooledPairs(samples(), Given([0, 1, 2]), Given([3, 0, 5]), classes=3, k=4, hard=HardMining(8))
     (part,) = batch.draw(generator())
     outputs = torch.randn(24, 25, generator=generator(1)) * 2
-    pairs = [(4 * s + i, far + 4 * s + j) for far in (0, 12) for s in range(3) for i in range(4) for j in range(i + 1, 4)]
+    pairs = [
+        (4 * s + i, far + 4 * s + j)
+        for far in (0, 12)
+        for s in range(3)
+        for i in range(4)
+        for j in range(i + 1, 4)
+    ]
     i, j = torch.tensor(pairs).T
-    values = ContrastiveLoss(8.0, reduction="none")(outputs[i], outputs[j], part.classes[i] == part.classes[j])
+    values = ContrastiveLoss(8.0, reduction="none")(
+        outputs[i], outputs[j], part.classes[i] == part.classes[j]
+    )
     result = batch.loss(ContrastiveLoss(8.0), part, outputs, None)
     torch.testing.assert_close(result.loss, values.sort(descending=True).values[:5].mean())
     assert result.count == 5
@@ -146,7 +180,9 @@ def test_hard_pool_equals_the_explicit_triplet_list(loss, k, drawn, with_centroi
     batch = PooledHard(samples(), Given(drawn), UniformNegatives(C), classes=POOL_S, k=k)
     batch.reach = torch.tensor(3.0)  # the whole pool
     (part,) = batch.draw(generator())
-    assert len(part.images) == batch.images_a_step == POOL_S * k and torch.equal(labels_of(batch)[part.images], part.classes)
+    assert len(part.images) == batch.images_a_step == POOL_S * k and torch.equal(
+        labels_of(batch)[part.images], part.classes
+    )
     outputs = (torch.randn(len(part.images), 25, generator=generator(1)) * 3).requires_grad_()
     centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
     got = batch.loss(loss, part, outputs, centroids)
@@ -155,10 +191,19 @@ def test_hard_pool_equals_the_explicit_triplet_list(loss, k, drawn, with_centroi
     if isinstance(loss, ContrastiveLoss):
         wanted = loss(torch.cat([a, a]), torch.cat([p, n]), torch.arange(2 * len(a)) < len(a))
     else:
-        extra = (tuple(centroids[part.classes[x]] for x in triplets),) if with_centroids and isinstance(loss, MetricLoss) else ()
+        extra = (
+            (tuple(centroids[part.classes[x]] for x in triplets),)
+            if with_centroids and isinstance(loss, MetricLoss)
+            else ()
+        )
         wanted = loss(a, p, n, *extra)
     torch.testing.assert_close(got.loss, wanted)
-    torch.testing.assert_close(torch.autograd.grad(got.loss, outputs)[0], torch.autograd.grad(wanted, outputs)[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        torch.autograd.grad(got.loss, outputs)[0],
+        torch.autograd.grad(wanted, outputs)[0],
+        atol=1e-5,
+        rtol=1e-4,
+    )
     assert got.count == triplets.shape[1] == POOL_S * k * (k - 1)
     torch.testing.assert_close(got.d_an, (loss.space(a) - loss.space(n)).norm(dim=1).mean())
 
@@ -189,7 +234,9 @@ def test_the_search_widens_while_negatives_are_farther_than_positives():
     apart = torch.zeros(8, 25)
     apart[:, 0] = torch.arange(4).repeat_interleave(2) * 5.0  # positives coincide, classes lie 5 apart
     mixed = torch.zeros(8, 25)
-    mixed[:, 0] = torch.tensor([0.0, 9.0]).repeat(4)  # each negative coincides with an anchor, each positive is 9 away
+    mixed[:, 0] = torch.tensor([0.0, 9.0]).repeat(
+        4
+    )  # each negative coincides with an anchor, each positive is 9 away
     reached = []
     for outputs in (apart, apart, apart, mixed, mixed, mixed, mixed):
         batch.loss(TripletLoss(3.0), part, outputs, None)
@@ -224,11 +271,17 @@ def test_near_pools_hold_the_nearest_classes_of_the_drawn_ones():
     line = ClassStatistics(torch.arange(C, dtype=torch.float32)[:, None] ** 1.1, torch.ones(C))
     batch = PooledNear(samples(), Given([0, 6]), DistanceBased(C, k=3), classes=8, k=2)
     (part,) = batch.draw(generator())
-    assert len(part.images) == batch.images_a_step == 16 and part.classes[::2][:2].tolist() == [0, 6]  # the others are drawn at random
+    assert len(part.images) == batch.images_a_step == 16 and part.classes[::2][:2].tolist() == [
+        0,
+        6,
+    ]  # the others are drawn at random
     batch.negatives.update(line)
     (part,) = batch.draw(generator())
     pool = part.classes.view(4, 2, 2)[..., 0].T
-    assert pool[:, 0].tolist() == [0, 6] and [set(row.tolist()) for row in pool[:, 1:]] == [{1, 2, 3}, {4, 5, 7}]
+    assert pool[:, 0].tolist() == [0, 6] and [set(row.tolist()) for row in pool[:, 1:]] == [
+        {1, 2, 3},
+        {4, 5, 7},
+    ]
     assert torch.equal(labels_of(batch)[part.images], part.classes)
 
 
@@ -241,7 +294,9 @@ def test_a_class_that_would_come_twice_is_replaced_at_random():
         (part,) = batch.draw(generator(seed))
         seen |= set(part.classes.tolist())
         distinct.append(len(part.classes.unique()))
-    assert seen == set(range(C)) and min(distinct) >= 4 and max(distinct) == 8  # 0 to 3 are near; the rest is chance
+    assert (
+        seen == set(range(C)) and min(distinct) >= 4 and max(distinct) == 8
+    )  # 0 to 3 are near; the rest is chance
 
 
 def test_a_near_pool_needs_a_multiple_of_four_classes():

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from siamese_lib.errors import InputError
-from siamese_lib.storage import atomic_write, write_json, write_text
+from siamese_lib.files import atomic_write, write_json, write_text
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -41,7 +41,10 @@ def test_permissions_are_those_of_any_new_file(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write .*file/x\.json: (Not a directory|File exists); make the folder writable"):
+    with pytest.raises(
+        InputError,
+        match=r"cannot write .*file/x\.json: (Not a directory|File exists); make the folder writable",
+    ):
         write_json(tmp_path / "file" / "x.json", {})
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -53,4 +56,6 @@ def test_json_keeps_hangul_and_refuses_nan(tmp_path):
     assert json.loads(path.read_text(encoding="utf-8")) == {"class": "가", "loss": [0.5, None]}
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(path, {"loss": float("nan")})
-    assert json.loads(path.read_text(encoding="utf-8"))["class"] == "가" and list(tmp_path.iterdir()) == [path]
+    assert json.loads(path.read_text(encoding="utf-8"))["class"] == "가" and list(tmp_path.iterdir()) == [
+        path
+    ]

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from siamese_lib.config import ROWS, make_config, rows_of
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError
-from siamese_lib.experiments import build_trainer
+from siamese_lib.experiments.config import ROWS, make_config, rows_of
+from siamese_lib.experiments.run import build_trainer
+from siamese_lib.experiments.tasks import TrainingData
+from siamese_lib.runtime import choose_device
 from siamese_lib.statistics import class_statistics
-from siamese_lib.tasks import TrainingData
-from siamese_lib.training import Plan, choose_device
+from siamese_lib.training import Plan
 
 CPU = torch.device("cpu")
 
@@ -28,20 +29,36 @@ def data() -> TrainingData:
     def bank(copies: int) -> ImageBank:
         images = np.repeat(patterns, copies, axis=0) + rng.integers(0, 55, (12 * copies, 37, 37))
         meta = pd.DataFrame({"face": [f"face{k}" for k in range(copies)] * 12})
-        return ImageBank(images.astype(np.uint8), np.repeat(np.arange(12), copies), [chr(97 + c) for c in range(12)], meta)
+        return ImageBank(
+            images.astype(np.uint8), np.repeat(np.arange(12), copies), [chr(97 + c) for c in range(12)], meta
+        )
 
     return TrainingData(bank(6), bank(2), {})
 
 
 def config(row: str = "random", batch: str = "pooled", **changes):
     values = dict(
-        num_classes=12, images=384, updates=4, pool_classes=4, triplets=16, chunk=48, eta=6, compiled=False, statistics_samples=3, rate=1e-2
+        num_classes=12,
+        images=384,
+        updates=4,
+        pool_classes=4,
+        triplets=16,
+        chunk=48,
+        eta=6,
+        compiled=False,
+        statistics_samples=3,
+        rate=1e-2,
     )
     return make_config("table3", row, "smoke", batch, **{**values, **changes})
 
 
 def weights(trainer) -> list[torch.Tensor]:
-    return [*trainer.model.state_dict().values(), trainer.statistics.centroids, trainer.statistics.spread, *trainer.probabilities]
+    return [
+        *trainer.model.state_dict().values(),
+        trainer.statistics.centroids,
+        trainer.statistics.spread,
+        *trainer.probabilities,
+    ]
 
 
 def same_bits(one, other) -> bool:
@@ -51,8 +68,16 @@ def same_bits(one, other) -> bool:
 @pytest.mark.parametrize(
     "row, batch",
     [
-        *[(row, batch) for batch in ("pooled", "literal") for row in [*ROWS, "contrastive/random", "triplet/auto-clustering"]],
-        *[(row, batch) for batch in ("pooled-hard", "pooled-near") for row in [*rows_of("table3", batch), "contrastive/random"]],
+        *[
+            (row, batch)
+            for batch in ("pooled", "literal")
+            for row in [*ROWS, "contrastive/random", "triplet/auto-clustering"]
+        ],
+        *[
+            (row, batch)
+            for batch in ("pooled-hard", "pooled-near")
+            for row in [*rows_of("table3", batch), "contrastive/random"]
+        ],
     ],
 )
 def test_resumed_equals_uninterrupted_to_the_bit(row, batch, data, tmp_path, monkeypatch):
@@ -80,12 +105,16 @@ def test_resumed_equals_uninterrupted_to_the_bit(row, batch, data, tmp_path, mon
     resumed.fit()
     assert same_bits(whole, resumed)
     drop = {"seconds"}
-    lines = [[{k: v for k, v in line.items() if k not in drop} for line in t.history] for t in (whole, resumed)]
+    lines = [
+        [{k: v for k, v in line.items() if k not in drop} for line in t.history] for t in (whole, resumed)
+    ]
     assert lines[0] == lines[1] and len(lines[0]) == 4
 
 
 def test_clean_passes_resume_to_the_bit_too(data, tmp_path):
-    whole, parts = (build_trainer(config(gather=False), 1, CPU, data, path) for path in (None, tmp_path / "checkpoint.pt"))
+    whole, parts = (
+        build_trainer(config(gather=False), 1, CPU, data, path) for path in (None, tmp_path / "checkpoint.pt")
+    )
     whole.fit()
     next(parts.periods()), next(parts.periods())
     resumed = build_trainer(config(gather=False), 1, CPU, data, tmp_path / "checkpoint.pt")
@@ -112,9 +141,13 @@ def test_gathered_statistics_are_of_the_steps_that_saw_an_image_last(data, monke
     changed = (trainer._gathered != before).any(1)
     assert set(torch.nonzero(changed).flatten().tolist()) == set(seen) and 0 < changed.sum() < len(before)
     wanted = class_statistics(trainer._gathered, trainer.labels, 12)
-    assert torch.equal(trainer.statistics.centroids, wanted.centroids) and torch.equal(trainer.statistics.spread, wanted.spread)
+    assert torch.equal(trainer.statistics.centroids, wanted.centroids) and torch.equal(
+        trainer.statistics.spread, wanted.spread
+    )
     before = trainer._gathered.clone()
-    assert not torch.equal(trainer.class_statistics().centroids, wanted.centroids)  # whoever looks in between ...
+    assert not torch.equal(
+        trainer.class_statistics().centroids, wanted.centroids
+    )  # whoever looks in between ...
     assert torch.equal(trainer._gathered, before)  # ... does not help the training
 
 
@@ -164,7 +197,9 @@ def test_collapse_is_said_with_figures(data):
     with torch.no_grad():
         for p in trainer.model.parameters():
             p.zero_()  # every image in one point: no gradient leads away
-    with pytest.warns(UserWarning, match=r"collapsed.*mean d_AN 0 .*active share 100%.*lower the rate") as said:
+    with pytest.warns(
+        UserWarning, match=r"collapsed.*mean d_AN 0 .*active share 100%.*lower the rate"
+    ) as said:
         trainer.fit()
     assert len([each for each in said if "collapsed" in str(each.message)]) == 1
 
@@ -175,13 +210,22 @@ def test_healthy_training_does_not_warn(data, recwarn):
 
 
 def test_compiled_equals_eager(data):
-    eager, compiled = build_trainer(config(), 3, CPU, data), build_trainer(config(compiled=True), 3, CPU, data)
+    eager, compiled = (
+        build_trainer(config(), 3, CPU, data),
+        build_trainer(config(compiled=True), 3, CPU, data),
+    )
     if not compiled.compiled:
         pytest.skip("torch.compile does not work on this machine (no C++ compiler?)")
-    assert compiled.compile_seconds > 0 and torch.equal(compiled.generator.get_state(), eager.generator.get_state())
+    assert compiled.compile_seconds > 0 and torch.equal(
+        compiled.generator.get_state(), eager.generator.get_state()
+    )
     eager.fit(), compiled.fit()
-    for a, b in zip(eager.history[:1], compiled.history[:1], strict=True):  # chaos grows with the steps: compare the first period
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3) and a["d_an"] == pytest.approx(b["d_an"], rel=1e-3)
+    for a, b in zip(
+        eager.history[:1], compiled.history[:1], strict=True
+    ):  # chaos grows with the steps: compare the first period
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3) and a["d_an"] == pytest.approx(
+            b["d_an"], rel=1e-3
+        )
 
 
 def test_compile_failure_falls_back_with_a_notice(data, monkeypatch):
@@ -201,7 +245,12 @@ def test_compile_failure_falls_back_with_a_notice(data, monkeypatch):
 def test_rate_schedule():
     plan = Plan(steps=100, updates=3, rate=1.0)
     rates = [plan.rate_at(s) for s in range(100)]
-    assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and np.argmax(rates) in (9, 10) and rates[-1] < 0.001
+    assert (
+        rates[0] == pytest.approx(0.1)
+        and max(rates) == pytest.approx(1.0)
+        and np.argmax(rates) in (9, 10)
+        and rates[-1] < 0.001
+    )
     assert rates[55] == pytest.approx(0.5, abs=0.01) and plan.period_ends() == [33, 66, 100]
     assert dataclasses.replace(plan, schedule="constant").rate_at(77) == 1.0
 

@@ -39,13 +39,21 @@ class ImageBank:
                 f"images of an ImageBank must be a uint8 array (N, {SIDE}, {SIDE}), got {_describe(images)}; see siamese_lib.data.framing.frame"
             )
         if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.shape != (len(images),):
-            raise InputError(f"labels of an ImageBank must be an int64 array ({len(images)},), one an image, got {_describe(labels)}")
+            raise InputError(
+                f"labels of an ImageBank must be an int64 array ({len(images)},), one an image, got {_describe(labels)}"
+            )
         if len(labels) and not 0 <= labels.min() <= labels.max() < count:
-            raise InputError(f"labels run from {labels.min()} to {labels.max()}, but there are {count} classes; labels are indices into classes")
+            raise InputError(
+                f"labels run from {labels.min()} to {labels.max()}, but there are {count} classes; labels are indices into classes"
+            )
         if len(set(self.classes)) != count:
-            raise InputError(f"class names repeat: {count} names, {len(set(self.classes))} different; give every class its own name")
+            raise InputError(
+                f"class names repeat: {count} names, {len(set(self.classes))} different; give every class its own name"
+            )
         if self.meta is not None and len(self.meta) != len(images):
-            raise InputError(f"meta has {len(self.meta)} rows for {len(images)} images; give one row an image, or None")
+            raise InputError(
+                f"meta has {len(self.meta)} rows for {len(images)} images; give one row an image, or None"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -65,10 +73,18 @@ class ImageBank:
         if which.size == 0:
             which = which.astype(np.int64).reshape(-1)
         try:
-            meta = None if self.meta is None else self.meta.iloc[np.flatnonzero(which) if which.dtype == bool else which].reset_index(drop=True)
+            meta = (
+                None
+                if self.meta is None
+                else self.meta.iloc[np.flatnonzero(which) if which.dtype == bool else which].reset_index(
+                    drop=True
+                )
+            )
             return ImageBank(self.images[which], self.labels[which], self.classes, meta)
         except IndexError as error:
-            raise InputError(f"subset of a bank of {len(self)} images: {error}; give a mask of that length or indices below it") from None
+            raise InputError(
+                f"subset of a bank of {len(self)} images: {error}; give a mask of that length or indices below it"
+            ) from None
 
     def sha256(self) -> str:
         """Fingerprint of images, labels and class names (not of meta), for manifests."""
@@ -80,4 +96,8 @@ class ImageBank:
 
 
 def _describe(value: object) -> str:
-    return f"{value.dtype} {tuple(value.shape)}" if hasattr(value, "dtype") and hasattr(value, "shape") else type(value).__name__
+    return (
+        f"{value.dtype} {tuple(value.shape)}"
+        if hasattr(value, "dtype") and hasattr(value, "shape")
+        else type(value).__name__
+    )

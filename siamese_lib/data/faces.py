@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from siamese_lib.errors import InputError
-from siamese_lib.paths import cache_folder
+from siamese_lib.files import cache_folder
 
 SPLITS = ("train", "validation", "test")
 RENDERER_VERSION = 1  # of the pixels that glyphs.py draws: raise it whenever they may change
@@ -99,7 +99,9 @@ _SHA256 = {
 }
 
 
-def _face(key: str, family: str, file: str, package: str, look: str, letter: str = "", index: int = 0) -> Face:
+def _face(
+    key: str, family: str, file: str, package: str, look: str, letter: str = "", index: int = 0
+) -> Face:
     return Face(key, family, file, package, _SHA256[file], look, index, letter)
 
 
@@ -118,7 +120,14 @@ VALIDATION_FACES = [
     _face("UnTaza", "UnTaza", "UnTaza.ttf", "fonts-unfonts-extra", "typewriter, de-boxed"),
 ]
 _TEST = [
-    _face("UnJamoNovel", "UnJamo", "UnJamoNovel.ttf", "fonts-unfonts-extra", "geometric sans, de-boxed", letter="S"),
+    _face(
+        "UnJamoNovel",
+        "UnJamo",
+        "UnJamoNovel.ttf",
+        "fonts-unfonts-extra",
+        "geometric sans, de-boxed",
+        letter="S",
+    ),
     _face("BaekmukGulim", "BaekmukGulim", "gulim.ttf", "fonts-baekmuk", "rounded sans, boxed", letter="G"),
     _face("UnBatang", "UnBatang", "UnBatang.ttf", "fonts-unfonts-core", "serif, boxed", letter="M"),
     _face("UnJamoSora", "UnJamo", "UnJamoSora.ttf", "fonts-unfonts-extra", "bold sans, de-boxed", letter="N"),
@@ -126,18 +135,44 @@ _TEST = [
     _face("BaekmukDotum", "BaekmukDotum", "dotum.ttf", "fonts-baekmuk", "thin sans, boxed", letter="D"),
     _face("UnPilgi", "UnPilgi", "UnPilgi.ttf", "fonts-unfonts-core", "postcard hand", letter="Y"),
     _face("UnGungseo", "UnGungseo", "UnGungseo.ttf", "fonts-unfonts-core", "semi-cursive brush", letter="H1"),
-    _face("NotoSansCJKBold", "NotoSans", "NotoSansCJK-Bold.ttc", "fonts-noto-cjk", "extra bold headline", letter="H2", index=1),
+    _face(
+        "NotoSansCJKBold",
+        "NotoSans",
+        "NotoSansCJK-Bold.ttc",
+        "fonts-noto-cjk",
+        "extra bold headline",
+        letter="H2",
+        index=1,
+    ),
 ]
 TEST_FACES = {face.letter: face for face in _TEST}
 FALLBACK_FACES = {
     "train": [
-        _face("NanumGothicLight", "NanumGothic", "NanumGothicLight.ttf", "koreanize-matplotlib", "light sans, boxed"),
+        _face(
+            "NanumGothicLight",
+            "NanumGothic",
+            "NanumGothicLight.ttf",
+            "koreanize-matplotlib",
+            "light sans, boxed",
+        ),
         _face("NanumGothic", "NanumGothic", "NanumGothic.ttf", "koreanize-matplotlib", "sans, boxed"),
-        _face("NanumGothicBold", "NanumGothic", "NanumGothicBold.ttf", "koreanize-matplotlib", "bold sans, boxed"),
+        _face(
+            "NanumGothicBold",
+            "NanumGothic",
+            "NanumGothicBold.ttf",
+            "koreanize-matplotlib",
+            "bold sans, boxed",
+        ),
         _face("NotoSerifKR", "NotoSerif", "NotoSerifKR-Regular.otf", "pylopdf-fonts-ko", "serif, boxed"),
     ],
     "validation": [
-        _face("NanumGothicExtraBold", "NanumGothic", "NanumGothicExtraBold.ttf", "koreanize-matplotlib", "extra bold sans, boxed"),
+        _face(
+            "NanumGothicExtraBold",
+            "NanumGothic",
+            "NanumGothicExtraBold.ttf",
+            "koreanize-matplotlib",
+            "extra bold sans, boxed",
+        ),
     ],
     "test": [
         _face("NotoSansKR", "NotoSans", "NotoSansKR-Regular.otf", "pylopdf-fonts-ko", "sans, boxed"),
@@ -168,7 +203,9 @@ def find_faces(split: str) -> list[FoundFace]:
     if not missing:
         return [found[face] for face in wanted]
     stopgap = {face: _locate(face, files, fallback=True) for part in SPLITS for face in FALLBACK_FACES[part]}
-    names = ", ".join(face.file for face in missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+    names = ", ".join(face.file for face in missing[:4]) + (
+        f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+    )
     packages = " ".join(sorted({face.package for face in missing}))
     if None in stopgap.values():
         pypi = " ".join(sorted({face.package for face, place in stopgap.items() if place is None}))
@@ -177,7 +214,8 @@ def find_faces(split: str) -> list[FoundFace]:
             f"or for a stopgap `pip install {pypi}`, or set SIAMESE_FONTS to the folder that holds them"
         )
     warnings.warn(
-        f"using the few faces of the PyPI stopgap: {names} not found; run `make fonts` (Debian packages {packages}) for the full set", stacklevel=2
+        f"using the few faces of the PyPI stopgap: {names} not found; run `make fonts` (Debian packages {packages}) for the full set",
+        stacklevel=2,
     )
     return [stopgap[face] for face in FALLBACK_FACES[split]]
 
@@ -202,11 +240,19 @@ def font_folders() -> list[Path]:
         folders = [Path(part) for part in given.split(os.pathsep) if part]
         for folder in folders:
             if not folder.is_dir():
-                raise InputError(f"SIAMESE_FONTS names {folder}, which is not a folder; give folders separated by {os.pathsep!r}, or unset it")
+                raise InputError(
+                    f"SIAMESE_FONTS names {folder}, which is not a folder; give folders separated by {os.pathsep!r}, or unset it"
+                )
     else:
-        folders = [Path("/usr/share/fonts"), Path.home() / ".fonts", Path.home() / ".local" / "share" / "fonts"]
+        folders = [
+            Path("/usr/share/fonts"),
+            Path.home() / ".fonts",
+            Path.home() / ".local" / "share" / "fonts",
+        ]
     for package in PYPI_PACKAGES:
-        place = importlib.util.find_spec(package)  # found, not imported: importing koreanize_matplotlib changes matplotlib's settings
+        place = importlib.util.find_spec(
+            package
+        )  # found, not imported: importing koreanize_matplotlib changes matplotlib's settings
         if place is not None:
             folders.extend(Path(folder) for folder in place.submodule_search_locations or [])
     return folders
@@ -249,9 +295,17 @@ def _locate(face: Face, files: dict[str, list[Path]], fallback: bool) -> FoundFa
         if file_sha256(path) == face.sha256:
             return FoundFace(face, path, face.sha256, fallback)
     if paths:
-        return FoundFace(face, paths[0], file_sha256(paths[0]), fallback, f"another edition of {face.file} than the declared one")
+        return FoundFace(
+            face,
+            paths[0],
+            file_sha256(paths[0]),
+            fallback,
+            f"another edition of {face.file} than the declared one",
+        )
     if any(masters_folder().glob(masters_stem(face.sha256, face.index) + "*.npz")):
-        return FoundFace(face, None, face.sha256, fallback, f"{face.file} is absent, glyphs come from the cache")
+        return FoundFace(
+            face, None, face.sha256, fallback, f"{face.file} is absent, glyphs come from the cache"
+        )
     return None
 
 

@@ -14,11 +14,16 @@ SIDE = 37
 BORDER = 1
 FRAMINGS = ("aspect", "square")
 
-_CHUNK_PIXELS = 4_000_000  # 16 MB as float32: larger blocks are slower, as the system hands out fresh pages every time
+_CHUNK_PIXELS = (
+    4_000_000  # 16 MB as float32: larger blocks are slower, as the system hands out fresh pages every time
+)
 
 
 def frame(
-    images: torch.Tensor | np.ndarray, heights: torch.Tensor | np.ndarray, widths: torch.Tensor | np.ndarray, mode: str = "aspect"
+    images: torch.Tensor | np.ndarray,
+    heights: torch.Tensor | np.ndarray,
+    widths: torch.Tensor | np.ndarray,
+    mode: str = "aspect",
 ) -> torch.Tensor:
     """Scale tight glyphs into 37 x 37 with a border of 1.
 
@@ -44,12 +49,16 @@ def frame(
     heights = torch.as_tensor(heights, device=images.device).long()
     widths = torch.as_tensor(widths, device=images.device).long()
     if heights.shape != (count,) or widths.shape != (count,):
-        raise InputError(f"{count} images need {count} heights and widths, got shapes {tuple(heights.shape)} and {tuple(widths.shape)}")
+        raise InputError(
+            f"{count} images need {count} heights and widths, got shapes {tuple(heights.shape)} and {tuple(widths.shape)}"
+        )
     framed = torch.zeros(count, SIDE, SIDE, dtype=torch.uint8, device=images.device)
     if count == 0 or height == 0 or width == 0:
         return framed
     if bool(((heights < 0) | (heights > height) | (widths < 0) | (widths > width)).any()):
-        raise InputError(f"heights and widths must lie within the canvas of {height} x {width} pixels; crop with tight() first")
+        raise InputError(
+            f"heights and widths must lie within the canvas of {height} x {width} pixels; crop with tight() first"
+        )
     step = max(1, _CHUNK_PIXELS // (height * width))
     for start in range(0, count, step):
         part = slice(start, start + step)
@@ -57,13 +66,17 @@ def frame(
     return framed
 
 
-def _frame_chunk(images: torch.Tensor, heights: torch.Tensor, widths: torch.Tensor, mode: str) -> torch.Tensor:
+def _frame_chunk(
+    images: torch.Tensor, heights: torch.Tensor, widths: torch.Tensor, mode: str
+) -> torch.Tensor:
     inner = SIDE - 2 * BORDER
     if mode == "square":
         out_heights = out_widths = torch.full_like(heights, inner)
     else:
         longer = torch.maximum(heights, widths).clamp(min=1)
-        out_heights = ((2 * inner * heights + longer) // (2 * longer)).clamp(min=1)  # rounded quotient, in whole numbers
+        out_heights = ((2 * inner * heights + longer) // (2 * longer)).clamp(
+            min=1
+        )  # rounded quotient, in whole numbers
         out_widths = ((2 * inner * widths + longer) // (2 * longer)).clamp(min=1)
     ink = images.float() * 255 if images.dtype == torch.bool else images.float()
     rows = _matrices(heights, out_heights, images.shape[1])
@@ -79,15 +92,25 @@ def _matrices(lengths: torch.Tensor, out_lengths: torch.Tensor, canvas: int) -> 
     lengths, out_lengths = pairs // (SIDE + 1), pairs % (SIDE + 1)
     scale = (lengths.double() / out_lengths)[:, None]
     place = torch.arange(SIDE, device=pairs.device) - (SIDE - out_lengths[:, None]) // 2
-    centre = torch.where((place >= 0) & (place < out_lengths[:, None]), (place + 0.5) * scale - 0.5, -2.0 * canvas)  # far away: weight 0
+    centre = torch.where(
+        (place >= 0) & (place < out_lengths[:, None]), (place + 0.5) * scale - 0.5, -2.0 * canvas
+    )  # far away: weight 0
     source = torch.arange(canvas, device=pairs.device).expand(len(pairs), canvas)
     source = torch.where(source < lengths[:, None], source, 4 * canvas)
-    weights = (source.float()[:, None, :] - centre.float()[:, :, None]).abs_().div_(-scale.float().clamp(min=1)[:, :, None]).add_(1).clamp_(min=0)
+    weights = (
+        (source.float()[:, None, :] - centre.float()[:, :, None])
+        .abs_()
+        .div_(-scale.float().clamp(min=1)[:, :, None])
+        .add_(1)
+        .clamp_(min=0)
+    )
     weights.div_(weights.sum(dim=2, keepdim=True).clamp_(min=1e-12))
     return weights[which]
 
 
-def tight(images: torch.Tensor | np.ndarray, threshold: float = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def tight(
+    images: torch.Tensor | np.ndarray, threshold: float = 0
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Crop every image to the box of its ink.
 
     Args:

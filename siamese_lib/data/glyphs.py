@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.faces import FoundFace, masters_folder, masters_stem
+from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.errors import InputError
-from siamese_lib.storage import atomic_write
+from siamese_lib.files import atomic_write
 
 EM = 128
 PARALLEL = 20_000  # glyphs: fewer are drawn sooner than other processes have started
@@ -26,7 +26,12 @@ UNMAPPED = "not in the font"
 BLANK = "drawn blank"
 NOTDEF = "drawn as the missing-glyph box"
 IDENTICAL = "drawn the same as another character"
-_REASONS = ("", UNMAPPED, BLANK, NOTDEF)  # what is known of a character without knowing the rest of the alphabet
+_REASONS = (
+    "",
+    UNMAPPED,
+    BLANK,
+    NOTDEF,
+)  # what is known of a character without knowing the rest of the alphabet
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +70,11 @@ def masters(face: FoundFace, characters: Sequence[str]) -> Masters:
         InputError: the file is no font, draws none of the characters, or is absent while the cache lacks them; or characters repeat.
     """
     characters = list(characters)
-    if not characters or len(set(characters)) != len(characters) or any(len(character) != 1 for character in characters):
+    if (
+        not characters
+        or len(set(characters)) != len(characters)
+        or any(len(character) != 1 for character in characters)
+    ):
         raise InputError(
             f"characters to render must be one or more different single characters, got {''.join(characters)[:40]!r} ({len(characters)})"
         )
@@ -87,19 +96,31 @@ def render_missing(faces: Sequence[FoundFace], characters: Sequence[str]) -> Non
     from tqdm import tqdm
 
     characters = list(characters)
-    missing = [face for face in faces if face.path is not None and not _cache_file(face, characters).is_file()]
+    missing = [
+        face for face in faces if face.path is not None and not _cache_file(face, characters).is_file()
+    ]
     if len(missing) * len(characters) < PARALLEL or len(missing) < 2:
         return
 
     def render(face: FoundFace):
-        return joblib.delayed(_render_into)(_cache_file(face, characters), face, characters, progress=False, give=False)
+        return joblib.delayed(_render_into)(
+            _cache_file(face, characters), face, characters, progress=False, give=False
+        )
 
     work = joblib.Parallel(n_jobs=min(len(missing), joblib.cpu_count(), 8), return_as="generator_unordered")
-    for _ in tqdm(work(map(render, missing)), total=len(missing), desc=f"rendering {len(characters):,} glyphs a face", unit="face", ascii=True):
+    for _ in tqdm(
+        work(map(render, missing)),
+        total=len(missing),
+        desc=f"rendering {len(characters):,} glyphs a face",
+        unit="face",
+        ascii=True,
+    ):
         pass
 
 
-def _render_into(path: Path, face: FoundFace, characters: list[str], progress: bool = True, give: bool = True) -> dict[str, np.ndarray] | None:
+def _render_into(
+    path: Path, face: FoundFace, characters: list[str], progress: bool = True, give: bool = True
+) -> dict[str, np.ndarray] | None:
     """Render into the cache; `give`: return what was rendered (not from another process: a large alphabet takes 250 MB)."""
     glyphs = _render(face, characters, progress)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +144,11 @@ def _checked(face: FoundFace, characters: list[str], glyphs: dict[str, np.ndarra
             "give a font that has this alphabet"
         )
     left_out = np.array([bool(reason) for reason in reasons])
-    images, heights, widths = glyphs["images"], glyphs["heights"].astype(np.int64), glyphs["widths"].astype(np.int64)
+    images, heights, widths = (
+        glyphs["images"],
+        glyphs["heights"].astype(np.int64),
+        glyphs["widths"].astype(np.int64),
+    )
     images[left_out], heights[left_out], widths[left_out] = 0, 0, 0
     digest = hashlib.sha256(np.where(left_out, 0, glyphs["digests"]).astype("<u8")).hexdigest()
     return Masters(characters, images[:, : heights.max(), : widths.max()], heights, widths, problems, digest)
@@ -135,9 +160,13 @@ def _render(face: FoundFace, characters: list[str], progress: bool) -> dict[str,
 
     mapped = _mapped(face.path, face.face.index)
     try:
-        font = ImageFont.truetype(str(face.path), EM, index=face.face.index, layout_engine=ImageFont.Layout.BASIC)
+        font = ImageFont.truetype(
+            str(face.path), EM, index=face.face.index, layout_engine=ImageFont.Layout.BASIC
+        )
     except OSError as error:
-        raise InputError(f"font file {face.path} cannot be opened ({error}); give a .ttf, .otf or .ttc file") from None
+        raise InputError(
+            f"font file {face.path} cannot be opened ({error}); give a .ttf, .otf or .ttc file"
+        ) from None
     canvas = Image.new("L", (3 * EM, 3 * EM))
     draw = ImageDraw.Draw(canvas)
 
@@ -151,10 +180,26 @@ def _render(face: FoundFace, characters: list[str], progress: bool) -> dict[str,
     notdef = _digest(ink(absent))
     pieces, reasons, digests = [], [], []
     # The bar appears only where this takes more than five seconds.
-    for character in tqdm(characters, desc=f"rendering {face.face.key}", unit="glyph", delay=5, mininterval=1, leave=False, disable=not progress):
+    for character in tqdm(
+        characters,
+        desc=f"rendering {face.face.key}",
+        unit="glyph",
+        delay=5,
+        mininterval=1,
+        leave=False,
+        disable=not progress,
+    ):
         piece = ink(character) if ord(character) in mapped else np.zeros((0, 0), np.uint8)
         digests.append(_digest(piece))
-        reason = UNMAPPED if ord(character) not in mapped else BLANK if piece.size == 0 else NOTDEF if digests[-1] == notdef else ""
+        reason = (
+            UNMAPPED
+            if ord(character) not in mapped
+            else BLANK
+            if piece.size == 0
+            else NOTDEF
+            if digests[-1] == notdef
+            else ""
+        )
         pieces.append(piece if not reason else piece[:0, :0])
         reasons.append(_REASONS.index(reason))
     heights = np.array([piece.shape[0] for piece in pieces], np.uint16)
@@ -162,7 +207,13 @@ def _render(face: FoundFace, characters: list[str], progress: bool) -> dict[str,
     images = np.zeros((len(pieces), max(1, heights.max()), max(1, widths.max())), np.uint8)
     for place, piece in enumerate(pieces):
         images[place, : piece.shape[0], : piece.shape[1]] = piece
-    return {"images": images, "heights": heights, "widths": widths, "reasons": np.array(reasons, np.uint8), "digests": np.array(digests, np.uint64)}
+    return {
+        "images": images,
+        "heights": heights,
+        "widths": widths,
+        "reasons": np.array(reasons, np.uint8),
+        "digests": np.array(digests, np.uint64),
+    }
 
 
 def _digest(piece: np.ndarray) -> int:
@@ -181,7 +232,9 @@ def _mapped(path: Path, index: int) -> set[int]:
             font.setGlyphOrder([f"glyph{number}" for number in range(font["maxp"].numGlyphs)])
             return set(font.getBestCmap() or {})
     except (TTLibError, OSError, KeyError) as error:
-        raise InputError(f"font file {path} (face {index}) cannot be read ({error}); give a .ttf, .otf or .ttc file") from None
+        raise InputError(
+            f"font file {path} (face {index}) cannot be read ({error}); give a .ttf, .otf or .ttc file"
+        ) from None
 
 
 def _cache_file(face: FoundFace, characters: Sequence[str]) -> Path:

@@ -5,15 +5,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.faces import RENDERER_VERSION, SPLITS, FoundFace, find_faces
 from siamese_lib.data.framing import frame
 from siamese_lib.data.glyphs import EM, masters, render_missing
+from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.errors import InputError
 
 
-def load_hangul(num_classes: int = 2350, split: str = "train", framing: str = "aspect", characters: Sequence[str] | None = None) -> ImageBank:
+def load_hangul(
+    num_classes: int = 2350,
+    split: str = "train",
+    framing: str = "aspect",
+    characters: Sequence[str] | None = None,
+) -> ImageBank:
     """One clean image of every syllable in every face of a split (section 4.1: synthetic training data).
 
     Args:
@@ -40,7 +45,9 @@ def load_hangul(num_classes: int = 2350, split: str = "train", framing: str = "a
         images.append(frame(glyphs.images, glyphs.heights, glyphs.widths, framing).numpy()[drawn])
         labels.append(drawn)
         keys += [found.face.key] * len(drawn)
-    bank = ImageBank(np.concatenate(images), np.concatenate(labels).astype(np.int64), classes, pd.DataFrame({"face": keys}))
+    bank = ImageBank(
+        np.concatenate(images), np.concatenate(labels).astype(np.int64), classes, pd.DataFrame({"face": keys})
+    )
     undrawn = np.flatnonzero(np.bincount(bank.labels, minlength=len(classes)) == 0)
     if len(undrawn):
         sample = "".join(classes[label] for label in undrawn[:10])
@@ -69,7 +76,9 @@ def font_manifest(*splits: str, num_classes: int = 2350, characters: Sequence[st
     }
 
 
-def largest_overlap(sample: int = 98, faces: Sequence[FoundFace] | None = None, against: Sequence[FoundFace] | None = None) -> tuple[float, str, str]:
+def largest_overlap(
+    sample: int = 98, faces: Sequence[FoundFace] | None = None, against: Sequence[FoundFace] | None = None
+) -> tuple[float, str, str]:
     """How alike the most similar pair of a training or validation face and a test face is, as a check that no test face is a training face renamed.
 
     The measure is the correlation of framed glyphs, averaged over characters that both faces draw. Two copies of one face give 1, two weights of one
@@ -92,14 +101,21 @@ def largest_overlap(sample: int = 98, faces: Sequence[FoundFace] | None = None, 
     for face, (glyphs, drawn) in zip(faces, ours, strict=True):
         for other, (others, also) in zip(against, theirs, strict=True):
             both = drawn & also
-            alike.append((float((glyphs[both] * others[both]).sum(axis=1).mean()), face.face.key, other.face.key))
+            alike.append(
+                (float((glyphs[both] * others[both]).sum(axis=1).mean()), face.face.key, other.face.key)
+            )
     return max(alike)
 
 
 def _standardised(face: FoundFace, characters: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Framed glyphs (C, 1369) of zero mean and unit length, and which of them are drawn (C,)."""
     glyphs = masters(face, characters)
-    flat = frame(glyphs.images, glyphs.heights, glyphs.widths).numpy().reshape(len(characters), -1).astype(np.float64)
+    flat = (
+        frame(glyphs.images, glyphs.heights, glyphs.widths)
+        .numpy()
+        .reshape(len(characters), -1)
+        .astype(np.float64)
+    )
     flat -= flat.mean(axis=1, keepdims=True)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12), glyphs.usable
 

@@ -4,13 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
-from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.faces import SPLITS, find_faces, masters_folder, masters_stem
 from siamese_lib.data.glyphs import masters, render_missing
 from siamese_lib.data.hangul import font_manifest
+from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.errors import InputError
-from siamese_lib.paths import cache_folder, data_folder
-from siamese_lib.storage import atomic_write
+from siamese_lib.files import atomic_write, cache_folder, data_folder
 
 
 def inventory() -> dict:
@@ -37,7 +36,11 @@ def _phd08() -> dict:
     files = sorted((data_folder() / "phd08").glob("*.txt"))
     if not files:
         raise InputError(GET_IT)
-    return {"class files": len(files), "of": len(hangul_classes(2350)), "bytes": sum(file.stat().st_size for file in files)}
+    return {
+        "class files": len(files),
+        "of": len(hangul_classes(2350)),
+        "bytes": sum(file.stat().st_size for file in files),
+    }
 
 
 def _omniglot() -> dict:
@@ -61,9 +64,13 @@ def pack(folder: str | os.PathLike, num_classes: int = 2350) -> list[str]:
     for split in SPLITS:
         for found in find_faces(split):
             if found.fallback or found.sha256 != found.face.sha256:
-                raise InputError(f"{found.path} is not the declared version of {found.face.file}; install it with `make fonts` before packing")
+                raise InputError(
+                    f"{found.path} is not the declared version of {found.face.file}; install it with `make fonts` before packing"
+                )
             masters(found, hangul_classes(num_classes))
-            for source in sorted(masters_folder().glob(f"{masters_stem(found.sha256, found.face.index)}*.npz")):
+            for source in sorted(
+                masters_folder().glob(f"{masters_stem(found.sha256, found.face.index)}*.npz")
+            ):
                 copy = target / masters_folder().name / source.name
                 with atomic_write(copy) as temporary:
                     shutil.copyfile(source, temporary)

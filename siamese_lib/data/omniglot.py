@@ -18,8 +18,7 @@ import numpy as np
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.framing import FRAMINGS, SIDE, frame, tight
 from siamese_lib.errors import InputError, NotThere
-from siamese_lib.paths import cache_folder, data_folder
-from siamese_lib.storage import atomic_write
+from siamese_lib.files import atomic_write, cache_folder, data_folder
 
 CANVAS = 105  # pixels a side of a drawing
 DRAWERS = 20
@@ -108,7 +107,9 @@ class _Part:
     fingerprint: str
 
 
-def load_omniglot(folder: Path | str | None = None, framing: str = "canvas", download: bool = True) -> ImageBank:
+def load_omniglot(
+    folder: Path | str | None = None, framing: str = "canvas", download: bool = True
+) -> ImageBank:
     """All 32,460 drawings.
 
     Args:
@@ -136,7 +137,9 @@ def load_omniglot(folder: Path | str | None = None, framing: str = "canvas", dow
     classes = list(dict.fromkeys(f"{alphabet}/{character}" for alphabet, character, _, _ in rows))
     labels = np.arange(len(rows), dtype=np.int64) // DRAWERS
     images = _cached_images(parts, len(rows), framing)
-    return ImageBank(images, labels, classes, pd.DataFrame(rows, columns=["alphabet", "character", "drawer", "subset"]))
+    return ImageBank(
+        images, labels, classes, pd.DataFrame(rows, columns=["alphabet", "character", "drawer", "subset"])
+    )
 
 
 def reduce_drawings(ink: np.ndarray, framing: str = "canvas") -> np.ndarray:
@@ -181,7 +184,9 @@ def downloaded(name: str) -> Path:
 
     folder = cache_folder() / "omniglot"
     try:
-        return Path(pooch.retrieve(SOURCE + name, DOWNLOADS[name], fname=name.rpartition("/")[2], path=folder))
+        return Path(
+            pooch.retrieve(SOURCE + name, DOWNLOADS[name], fname=name.rpartition("/")[2], path=folder)
+        )
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; another checksum is a ValueError
         raise NotThere(f"{SOURCE}{name} could not be downloaded into {folder} ({error}); {GET_IT}") from error
 
@@ -189,9 +194,19 @@ def downloaded(name: str) -> Path:
 def _open_part(subset: str, place: Path) -> _Part:
     if place.is_dir():
         # size and time stand for the content: hashing 32,460 files takes as long as decoding them
-        files = {path.relative_to(place).as_posix(): path.stat() for path in sorted(place.rglob("*.png")) if not path.name.startswith(".")}
+        files = {
+            path.relative_to(place).as_posix(): path.stat()
+            for path in sorted(place.rglob("*.png"))
+            if not path.name.startswith(".")
+        }
         listing = "\n".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in files.items())
-        return _Part(subset, place, _drawings(place, files), lambda name: (place / name).read_bytes(), hashlib.sha256(listing.encode()).hexdigest())
+        return _Part(
+            subset,
+            place,
+            _drawings(place, files),
+            lambda name: (place / name).read_bytes(),
+            hashlib.sha256(listing.encode()).hexdigest(),
+        )
     try:
         content = place.read_bytes()
         archive = zipfile.ZipFile(io.BytesIO(content))
@@ -199,14 +214,22 @@ def _open_part(subset: str, place: Path) -> _Part:
         raise InputError(f"cannot read {place}: {error.strerror}; check its permissions") from error
     except zipfile.BadZipFile as error:
         raise InputError(f"{place} is damaged ({error}); {GET_IT}") from error
-    names = [name for name in archive.namelist() if name.lower().endswith(".png") and not name.startswith("__MACOSX/")]
+    names = [
+        name
+        for name in archive.namelist()
+        if name.lower().endswith(".png") and not name.startswith("__MACOSX/")
+    ]
     other = {"background": "evaluation", "evaluation": "background"}[subset]
     if names and all(name.startswith(f"images_{other}/") for name in names):
-        raise InputError(f"{place} holds images_{other}/: the two sets are swapped; rename the file to images_{other}.zip")
+        raise InputError(
+            f"{place} holds images_{other}/: the two sets are swapped; rename the file to images_{other}.zip"
+        )
     top = f"images_{subset}/"
     prefix = top if all(name.startswith(top) for name in names) else ""
     drawings = _drawings(place, [name.removeprefix(prefix) for name in names])
-    return _Part(subset, place, drawings, lambda name: archive.read(prefix + name), hashlib.sha256(content).hexdigest())
+    return _Part(
+        subset, place, drawings, lambda name: archive.read(prefix + name), hashlib.sha256(content).hexdigest()
+    )
 
 
 def _drawings(place: Path, names) -> dict[tuple[str, str, int], str]:
@@ -214,10 +237,14 @@ def _drawings(place: Path, names) -> dict[tuple[str, str, int], str]:
     for name in sorted(names):
         match = _DRAWING.fullmatch(name)
         if match is None:
-            raise InputError(f"{place}: {name} does not fit alphabet/characterNN/NNNN_NN.png; restore the layout of the original, or remove the file")
+            raise InputError(
+                f"{place}: {name} does not fit alphabet/characterNN/NNNN_NN.png; restore the layout of the original, or remove the file"
+            )
         key = (match[1], match[2], int(match[3]))
         if key in drawings:
-            raise InputError(f"{place}: {drawings[key]} and {name} are both of drawer {key[2]:02}; remove the one that does not belong there")
+            raise InputError(
+                f"{place}: {drawings[key]} and {name} are both of drawer {key[2]:02}; remove the one that does not belong there"
+            )
         drawings[key] = name
     return drawings
 
@@ -228,17 +255,35 @@ def _check_complete(part: _Part) -> None:
     for alphabet, character, drawer in part.drawings:
         found.setdefault(alphabet, {}).setdefault(character, set()).add(drawer)
     expected = ALPHABETS[part.subset]
-    others = {alphabet for subset, alphabets in ALPHABETS.items() if subset != part.subset for alphabet in alphabets}
+    others = {
+        alphabet for subset, alphabets in ALPHABETS.items() if subset != part.subset for alphabet in alphabets
+    }
     count = sum(map(len, found.values()))
     numbers = f"{count:,} of {sum(expected.values()):,} characters"
     if found and found.keys() <= others:
-        raise InputError(f"{part.place} holds the alphabets of the other set ({count:,} characters): the two sets are swapped; exchange their names")
-    for what, names in (("lacks", sorted(expected.keys() - found.keys())), ("has unknown", sorted(found.keys() - expected.keys()))):
+        raise InputError(
+            f"{part.place} holds the alphabets of the other set ({count:,} characters): the two sets are swapped; exchange their names"
+        )
+    for what, names in (
+        ("lacks", sorted(expected.keys() - found.keys())),
+        ("has unknown", sorted(found.keys() - expected.keys())),
+    ):
         if names:
             raise InputError(f"{part.place} ({numbers}) {what} alphabet {_listed(names)}; {GET_IT}")
-    full = {alphabet: {f"character{number:02}" for number in range(1, size + 1)} for alphabet, size in expected.items()}
-    missing = [f"{alphabet}/{character}" for alphabet in expected for character in sorted(full[alphabet] - found[alphabet].keys())]
-    surplus = [f"{alphabet}/{character}" for alphabet in expected for character in sorted(found[alphabet].keys() - full[alphabet])]
+    full = {
+        alphabet: {f"character{number:02}" for number in range(1, size + 1)}
+        for alphabet, size in expected.items()
+    }
+    missing = [
+        f"{alphabet}/{character}"
+        for alphabet in expected
+        for character in sorted(full[alphabet] - found[alphabet].keys())
+    ]
+    surplus = [
+        f"{alphabet}/{character}"
+        for alphabet in expected
+        for character in sorted(found[alphabet].keys() - full[alphabet])
+    ]
     for what, names in (("lacks", missing), ("has unknown", surplus)):
         if names:
             raise InputError(f"{part.place} ({numbers}) {what} character {_listed(names)}; {GET_IT}")
@@ -246,9 +291,15 @@ def _check_complete(part: _Part) -> None:
     for alphabet, characters in found.items():
         for character, drawers in characters.items():
             if drawers != everyone:
-                what, numbers = ("lacks", everyone - drawers) if everyone - drawers else ("has unknown", drawers - everyone)
+                what, numbers = (
+                    ("lacks", everyone - drawers)
+                    if everyone - drawers
+                    else ("has unknown", drawers - everyone)
+                )
                 names = [f"{number:02}" for number in sorted(numbers)]
-                raise InputError(f"{part.place}: {alphabet}/{character} {what} drawer {_listed(names)} (each character has {DRAWERS}); {GET_IT}")
+                raise InputError(
+                    f"{part.place}: {alphabet}/{character} {what} drawer {_listed(names)} (each character has {DRAWERS}); {GET_IT}"
+                )
 
 
 def _listed(names: list[str]) -> str:
@@ -256,7 +307,9 @@ def _listed(names: list[str]) -> str:
 
 
 def _cached_images(parts: list[_Part], count: int, framing: str) -> np.ndarray:
-    key = hashlib.sha256(f"{VERSION} {SIDE} {framing} {' '.join(part.fingerprint for part in parts)}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(
+        f"{VERSION} {SIDE} {framing} {' '.join(part.fingerprint for part in parts)}".encode()
+    ).hexdigest()[:32]
     path = cache_folder() / f"omniglot-{key}.npz"
     if path.is_file():
         try:
@@ -277,7 +330,9 @@ def _decoded(part: _Part, framing: str, batch: int = 1000) -> Iterator[np.ndarra
     """Reduced drawings in order, (at most `batch`, 37, 37) uint8 at a time."""
     keys = sorted(part.drawings)
     for start in range(0, len(keys), batch):
-        yield reduce_drawings(np.stack([_ink(part, part.drawings[key]) for key in keys[start : start + batch]]), framing)
+        yield reduce_drawings(
+            np.stack([_ink(part, part.drawings[key]) for key in keys[start : start + batch]]), framing
+        )
 
 
 def _ink(part: _Part, name: str) -> np.ndarray:
@@ -304,9 +359,13 @@ def drawn_ink(content: bytes, shown: str) -> np.ndarray:
     except (OSError, RuntimeError, SyntaxError, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{shown} cannot be decoded ({error}); {GET_IT}") from error
     if picture.size != (CANVAS, CANVAS):
-        raise InputError(f"{shown} has {picture.width} x {picture.height} pixels instead of {CANVAS} x {CANVAS}; use the original drawings")
+        raise InputError(
+            f"{shown} has {picture.width} x {picture.height} pixels instead of {CANVAS} x {CANVAS}; use the original drawings"
+        )
     if picture.mode not in ("1", "L"):
-        raise InputError(f"{shown} is a colour image (mode {picture.mode}) instead of black on white; use the original drawings")
+        raise InputError(
+            f"{shown} is a colour image (mode {picture.mode}) instead of black on white; use the original drawings"
+        )
     ink = np.asarray(picture.convert("L")) < 128
     share = ink.mean()
     if not 0 < share < 0.5:

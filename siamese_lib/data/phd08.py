@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.framing import FRAMINGS, frame
+from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.errors import InputError
-from siamese_lib.paths import data_folder
-from siamese_lib.storage import atomic_write
+from siamese_lib.files import atomic_write, data_folder
 
 FONTS = ("S", "G", "M", "N", "B", "D", "Y", "H1", "H2")  # in the order of the files
 FIELDS = ("fs", "cp", "re", "th", "sl")
@@ -57,7 +56,11 @@ def variant_indices(count: int = 243) -> list[tuple[int, int, int, int, int]]:
         return [(1, 1, 1, 1, 1)]
     every = itertools.product((0, 1, 2), (0, 1, 2), (0, 1, 2), (0, 1, 2), (1, 0, 2))
     equations = _EQUATIONS[: kept[count]]
-    return [variant for variant in every if all(sum(k * (i - 1) for k, i in zip(row, variant, strict=True)) % 3 == 0 for row in equations)]
+    return [
+        variant
+        for variant in every
+        if all(sum(k * (i - 1) for k, i in zip(row, variant, strict=True)) % 3 == 0 for row in equations)
+    ]
 
 
 def chosen_variants(variants: int | Iterable[Sequence[int]] | None) -> list[tuple[int, ...]]:
@@ -74,10 +77,14 @@ def chosen_variants(variants: int | Iterable[Sequence[int]] | None) -> list[tupl
     try:
         wanted = {tuple(int(index) for index in variant) for variant in variants}
     except (TypeError, ValueError):
-        raise InputError(f"variants must be a count or tuples (fs, cp, re, th, sl), got {variants!r}") from None
+        raise InputError(
+            f"variants must be a count or tuples (fs, cp, re, th, sl), got {variants!r}"
+        ) from None
     if not wanted or not wanted <= set(every):
         bad = sorted(wanted - set(every))[:1] or "none"
-        raise InputError(f"variants must be tuples (fs, cp, re, th, sl) of 0, 1 or 2, got {bad}; use None for all 243")
+        raise InputError(
+            f"variants must be tuples (fs, cp, re, th, sl) of 0, 1 or 2, got {bad}; use None for all 243"
+        )
     return [variant for variant in every if variant in wanted]
 
 
@@ -90,7 +97,9 @@ def chosen_fonts(fonts: str | Iterable[str] | None) -> list[str]:
     wanted = set(FONTS) if fonts is None else {fonts} if isinstance(fonts, str) else set(fonts)
     unknown = sorted(map(str, wanted - set(FONTS)))
     if unknown or not wanted:
-        raise InputError(f"PHD08 has no font {', '.join(unknown) or '(an empty list)'}; use some of {' '.join(FONTS)}, or None for all")
+        raise InputError(
+            f"PHD08 has no font {', '.join(unknown) or '(an empty list)'}; use some of {' '.join(FONTS)}, or None for all"
+        )
     return [font for font in FONTS if font in wanted]
 
 
@@ -118,12 +127,18 @@ def class_files(folder: Path | str | None = None) -> dict[int, Path]:
         if label is None:
             strays.append(path.name)
         elif label in found:
-            raise InputError(f"{folder} has two files for one class, {found[label].name!a} and {path.name!a}; remove one of them")
+            raise InputError(
+                f"{folder} has two files for one class, {found[label].name!a} and {path.name!a}; remove one of them"
+            )
         else:
             found[label] = path
     listed = ", ".join(strays[:5]) + (f" and {len(strays) - 5} more" if len(strays) > 5 else "")
     if not found:
-        named = f" (only {listed}, which are not named by a KS X 1001 syllable; was the archive unpacked in another encoding?)" if strays else ""
+        named = (
+            f" (only {listed}, which are not named by a KS X 1001 syllable; was the archive unpacked in another encoding?)"
+            if strays
+            else ""
+        )
         raise InputError(f"no PHD08 class file such as 가.txt in {folder}{named}. {GET_IT}")
     if strays:
         warnings.warn(f"{folder}: skipped {listed}, not named by a KS X 1001 syllable", stacklevel=2)
@@ -131,7 +146,10 @@ def class_files(folder: Path | str | None = None) -> dict[int, Path]:
 
 
 def parse_file(
-    path: Path | str, fonts: str | Iterable[str] | None = None, variants: int | Iterable[Sequence[int]] | None = None, chunk: int = _PIECE
+    path: Path | str,
+    fonts: str | Iterable[str] | None = None,
+    variants: int | Iterable[Sequence[int]] | None = None,
+    chunk: int = _PIECE,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
     """Read one class file, lines ending in LF or CRLF.
 
@@ -149,7 +167,11 @@ def parse_file(
     """
     path = Path(path)
     kept_fonts = set(chosen_fonts(fonts))
-    kept = {f"{font}_{'_'.join(map(str, variant))}".encode() for font in kept_fonts for variant in chosen_variants(variants)}
+    kept = {
+        f"{font}_{'_'.join(map(str, variant))}".encode()
+        for font in kept_fonts
+        for variant in chosen_variants(variants)
+    }
     data = _read(path)
     blocks: list[tuple[bytes, int, int, int, int]] = []  # header, line of the header, offset, height, width
     seen: set[bytes] = set()
@@ -161,7 +183,12 @@ def parse_file(
             break
         header, position = _line(data, position)
         if not _HEADER.fullmatch(header):
-            raise _broken(path, header, line, f"is no header FONT_FS_CP_RE_TH_SL (truncated, or a line too many before it?): {_shown(header)}")
+            raise _broken(
+                path,
+                header,
+                line,
+                f"is no header FONT_FS_CP_RE_TH_SL (truncated, or a line too many before it?): {_shown(header)}",
+            )
         if header in seen:
             raise _broken(path, header, line, "appears a second time")
         seen.add(header)
@@ -169,10 +196,19 @@ def parse_file(
         match = _SIZE.fullmatch(size)
         height, width = map(int, match.groups()) if match else (0, 0)
         if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-            raise _broken(path, header, line + 1, f"should be `height width`, each from 1 to {MAX_SIDE}, but is {_shown(size)}")
+            raise _broken(
+                path,
+                header,
+                line + 1,
+                f"should be `height width`, each from 1 to {MAX_SIDE}, but is {_shown(size)}",
+            )
         end = position + height * (width + 1)
         # A line of another length moves what follows, so that the blank line, the next header or the newlines are not where they belong.
-        if end > len(data) or data[end - 1 : end] != b"\n" or not (end == len(data) or data.startswith(b"\n", end)):
+        if (
+            end > len(data)
+            or data[end - 1 : end] != b"\n"
+            or not (end == len(data) or data.startswith(b"\n", end))
+        ):
             raise _diagnosis(path, data, header, line, position, height, width)
         if header in kept:
             blocks.append((header, line, position, height, width))
@@ -183,7 +219,10 @@ def parse_file(
     if not seen:
         raise InputError(f"{path} holds no PHD08 record; copy the file again")
     if len(seen) != RECORDS:
-        warnings.warn(f"{path} holds {len(seen):,} of {RECORDS:,} records; copy the file again if it should be complete", stacklevel=2)
+        warnings.warn(
+            f"{path} holds {len(seen):,} of {RECORDS:,} records; copy the file again if it should be complete",
+            stacklevel=2,
+        )
     if blocks:
         yield _bits(path, data, blocks)
 
@@ -222,7 +261,13 @@ def iter_phd08(
             if held + len(bits) > chunk:
                 yield _bank(pending)
                 pending, held = [], 0
-            pending.append((frame(bits * np.uint8(255), heights, widths, framing).numpy(), np.full(len(bits), label, np.int64), columns))
+            pending.append(
+                (
+                    frame(bits * np.uint8(255), heights, widths, framing).numpy(),
+                    np.full(len(bits), label, np.int64),
+                    columns,
+                )
+            )
             held += len(bits)
     if pending:
         yield _bank(pending)
@@ -243,12 +288,20 @@ def load_phd08(
 
     banks = list(iter_phd08(folder, fonts, variants, framing))
     if not banks:
-        raise InputError(f"the PHD08 files in {folder or data_folder() / 'phd08'} have no record of these fonts and variants; choose others")
-    images, labels = (np.concatenate([getattr(bank, name) for bank in banks]) for name in ("images", "labels"))
-    return ImageBank(images, labels, banks[0].classes, pd.concat([bank.meta for bank in banks], ignore_index=True))
+        raise InputError(
+            f"the PHD08 files in {folder or data_folder() / 'phd08'} have no record of these fonts and variants; choose others"
+        )
+    images, labels = (
+        np.concatenate([getattr(bank, name) for bank in banks]) for name in ("images", "labels")
+    )
+    return ImageBank(
+        images, labels, banks[0].classes, pd.concat([bank.meta for bank in banks], ignore_index=True)
+    )
 
 
-def write_phd08(path: Path | str, records: Iterable[tuple[str, Sequence[int], np.ndarray]], newline: str = "\r\n") -> None:
+def write_phd08(
+    path: Path | str, records: Iterable[tuple[str, Sequence[int], np.ndarray]], newline: str = "\r\n"
+) -> None:
     """Write a class file in the format of PHD08, atomically.
 
     Args:
@@ -259,8 +312,16 @@ def write_phd08(path: Path | str, records: Iterable[tuple[str, Sequence[int], np
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         for font, variant, bits in records:
             bits = np.asarray(bits)
-            rows = [row.tobytes().decode() for row in np.where(bits != 0, ord("1"), ord("0")).astype(np.uint8)]
-            lines = [f"{font}_{'_'.join(map(str, variant))}", f"{bits.shape[0]} {bits.shape[1]}", *rows, "", ""]
+            rows = [
+                row.tobytes().decode() for row in np.where(bits != 0, ord("1"), ord("0")).astype(np.uint8)
+            ]
+            lines = [
+                f"{font}_{'_'.join(map(str, variant))}",
+                f"{bits.shape[0]} {bits.shape[1]}",
+                *rows,
+                "",
+                "",
+            ]
             file.write(newline.join(lines).encode())
 
 
@@ -269,10 +330,14 @@ def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > _LARGEST_FILE:
-            raise InputError(f"{path} has {size:,} bytes, a PHD08 class file about 3 million; give one file a class")
+            raise InputError(
+                f"{path} has {size:,} bytes, a PHD08 class file about 3 million; give one file a class"
+            )
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
+        raise InputError(
+            f"cannot read {path}: {error.strerror}; check the path and its permissions"
+        ) from error
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     return data if data.endswith(b"\n") else data + b"\n"
 
@@ -300,10 +365,14 @@ def _bits(
     if bits.max() > 1 or (ends != ord("\n")).any():
         for header, line, position, height, width in blocks:
             lines = data[position : position + height * (width + 1)]
-            if lines.translate(None, b"01\n") or any(len(text) != width for text in lines.split(b"\n")[:height]):
+            if lines.translate(None, b"01\n") or any(
+                len(text) != width for text in lines.split(b"\n")[:height]
+            ):
                 raise _diagnosis(path, data, header, line, position, height, width)
     values = np.array([_HEADER.fullmatch(block[0]).groups() for block in blocks])
-    columns = {"font": values[:, 0].astype("U2")} | {field: values[:, place + 1].astype(np.int64) for place, field in enumerate(FIELDS)}
+    columns = {"font": values[:, 0].astype("U2")} | {
+        field: values[:, place + 1].astype(np.int64) for place, field in enumerate(FIELDS)
+    }
     return bits, heights, widths, columns
 
 
@@ -315,26 +384,56 @@ def _bank(pending: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]) -
     return ImageBank(images, labels, hangul_classes(2350), pd.DataFrame(columns))
 
 
-def _diagnosis(path: Path, data: bytes, header: bytes, line: int, position: int, height: int, width: int) -> InputError:
+def _diagnosis(
+    path: Path, data: bytes, header: bytes, line: int, position: int, height: int, width: int
+) -> InputError:
     """What is wrong with a record whose bitmap is known to break the format."""
     for number in range(height):
         at = line + 2 + number
         if position >= len(data):
-            return _broken(path, header, at, f"is missing: the file ends after {number} of {height} lines of the bitmap (truncated?)")
+            return _broken(
+                path,
+                header,
+                at,
+                f"is missing: the file ends after {number} of {height} lines of the bitmap (truncated?)",
+            )
         text, position = _line(data, position)
         wrong = text.translate(None, b"01")
         if wrong and not (number and _HEADER.fullmatch(text)):
-            return _broken(path, header, at, f"has {_shown(wrong[:1])} at column {text.index(wrong[:1]) + 1}, where only 0 and 1 may stand")
+            return _broken(
+                path,
+                header,
+                at,
+                f"has {_shown(wrong[:1])} at column {text.index(wrong[:1]) + 1}, where only 0 and 1 may stand",
+            )
         if len(text) != width:
-            found = f"has {len(text)} characters" if text and not wrong else "is blank" if not text else f"is the next header {_shown(text)}"
+            found = (
+                f"has {len(text)} characters"
+                if text and not wrong
+                else "is blank"
+                if not text
+                else f"is the next header {_shown(text)}"
+            )
             short = " (the file ends here: truncated?)" if position >= len(data) else ""
-            return _broken(path, header, at, f"{found} instead of the {width} digits of line {number + 1} of {height}{short}")
+            return _broken(
+                path,
+                header,
+                at,
+                f"{found} instead of the {width} digits of line {number + 1} of {height}{short}",
+            )
     text, _ = _line(data, position)
-    return _broken(path, header, line + 2 + height, f"should be blank after the {height} lines of the bitmap, but is {_shown(text)}")
+    return _broken(
+        path,
+        header,
+        line + 2 + height,
+        f"should be blank after the {height} lines of the bitmap, but is {_shown(text)}",
+    )
 
 
 def _broken(path: Path, header: bytes, line: int, what: str) -> InputError:
-    return InputError(f"{path}, record {_shown(header)}, line {line}: {what}; copy the file again from the archive")
+    return InputError(
+        f"{path}, record {_shown(header)}, line {line}: {what}; copy the file again from the archive"
+    )
 
 
 def _shown(text: bytes) -> str:

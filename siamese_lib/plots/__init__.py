@@ -14,8 +14,14 @@ from siamese_lib.plots.drawings import (
     network_figure,
     triplet_figure,
 )
-from siamese_lib.plots.glyphs import cluster_sheet, confusion_sheet, glyph_grid, glyph_map, hangul_layout, pictures
-from siamese_lib.plots.published import figure_hashes, figures, write_figures
+from siamese_lib.plots.glyphs import (
+    cluster_sheet,
+    confusion_sheet,
+    glyph_grid,
+    glyph_map,
+    hangul_layout,
+    pictures,
+)
 from siamese_lib.plots.speed import rates_figure, scale_figure, step_figure, time_to_accuracy_figure
 from siamese_lib.plots.style import label, new_figure, use_style
 
@@ -28,8 +34,6 @@ __all__ = [
     "confusion_sheet",
     "contrastive_figure",
     "example_points",
-    "figure_hashes",
-    "figures",
     "fonts_against",
     "glyph_grid",
     "glyph_map",
@@ -48,5 +52,4 @@ __all__ = [
     "triplet_figure",
     "use_style",
     "variants_figure",
-    "write_figures",
 ]

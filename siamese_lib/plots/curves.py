@@ -12,7 +12,18 @@ from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.framing import SIDE
 from siamese_lib.errors import InputError
 from siamese_lib.plots.glyphs import pictures, place_glyph
-from siamese_lib.plots.style import INK, MUTED, PALE, PALETTE, empty_figure, new_figure, row_marker, row_name, row_order, row_style
+from siamese_lib.plots.style import (
+    INK,
+    MUTED,
+    PALE,
+    PALETTE,
+    empty_figure,
+    new_figure,
+    row_marker,
+    row_name,
+    row_order,
+    row_style,
+)
 
 HIGH, LOW = PALETTE[1], PALETTE[0]  # often and seldom drawn
 
@@ -30,9 +41,20 @@ def accuracy_curves(records: list[dict], title: str = "Validation accuracy") -> 
     axes = figure.subplots(1, 2, sharey=True)
     for row, line in data.items():
         for ax, x in zip(axes, ("images", "seconds"), strict=True):
-            ax.plot(line[x], line["mean"], label=row_name(row), linewidth=2, marker="o", markersize=3.5, markeredgewidth=0, **row_style(row))
+            ax.plot(
+                line[x],
+                line["mean"],
+                label=row_name(row),
+                linewidth=2,
+                marker="o",
+                markersize=3.5,
+                markeredgewidth=0,
+                **row_style(row),
+            )
             if line["seeds"] > 1:
-                ax.fill_between(line[x], line["low"], line["high"], color=row_style(row)["color"], alpha=0.18, linewidth=0)
+                ax.fill_between(
+                    line[x], line["low"], line["high"], color=row_style(row)["color"], alpha=0.18, linewidth=0
+                )
     config = records[0]["config"]
     chance = 100 / records[0]["evaluations"].get("validation", config).get("classes", config["num_classes"])
     for ax, text in zip(axes, ("images seen (thousands)", "training time (s)"), strict=True):
@@ -43,7 +65,13 @@ def accuracy_curves(records: list[dict], title: str = "Validation accuracy") -> 
     what = {"": "faces", "drawers": "drawers", "alphabets": "alphabets"}[config.get("protocol", "")]
     axes[0].set_ylabel(f"accuracy on validation {what} (%)")
     axes[1].annotate(
-        f"chance {chance:.2g} %", (1, chance), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", color=MUTED
+        f"chance {chance:.2g} %",
+        (1, chance),
+        (0, 3),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        color=MUTED,
     )
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(data), 4))
     return figure
@@ -71,25 +99,52 @@ def probability_evolution(
     """
     p = np.asarray(probabilities, np.float64)
     if p.ndim != 2 or p.shape[1] != len(classes) or not np.isfinite(p).all() or (p < 0).any():
-        raise InputError(f"probabilities {p.shape} for {len(classes)} classes; give an array (updates + 1, classes), finite and not negative")
-    images, drawn = pictures(bank) if bank is not None else (np.zeros((len(classes), SIDE, SIDE), np.uint8), np.zeros(len(classes), bool))
+        raise InputError(
+            f"probabilities {p.shape} for {len(classes)} classes; give an array (updates + 1, classes), finite and not negative"
+        )
+    images, drawn = (
+        pictures(bank)
+        if bank is not None
+        else (np.zeros((len(classes), SIDE, SIDE), np.uint8), np.zeros(len(classes), bool))
+    )
     factor = np.log2(np.maximum(p, 2.0**-8))
     order = np.argsort(-factor[-1], kind="stable")
     updates = np.arange(len(factor))
 
     figure = new_figure(10, 4.6, title, note)
     left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
-    for low, high, alpha, text in ((0, 100, 0.1, "all classes"), (5, 95, 0.18, "90 % of classes"), (25, 75, 0.35, "half of the classes")):
-        left.fill_between(updates, *np.percentile(factor, (low, high), axis=1), color=MUTED, alpha=alpha, linewidth=0, label=text)
+    for low, high, alpha, text in (
+        (0, 100, 0.1, "all classes"),
+        (5, 95, 0.18, "90 % of classes"),
+        (25, 75, 0.35, "half of the classes"),
+    ):
+        left.fill_between(
+            updates,
+            *np.percentile(factor, (low, high), axis=1),
+            color=MUTED,
+            alpha=alpha,
+            linewidth=0,
+            label=text,
+        )
     left.plot(updates, np.median(factor, axis=1), color=INK, linewidth=1.8, label="median class")
     if np.ptp(factor[-1]) > 0:
         count = min(named, len(classes) // 2)
         _extremes(left, factor, [*order[:count], *order[len(order) - count :]], count, images, drawn, classes)
     left.axhline(0, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-    left.set(xlabel="update k of the class statistics (count)", ylabel="drawn how often (1 = uniform)", xlim=(0, max(1, updates[-1])))
+    left.set(
+        xlabel="update k of the class statistics (count)",
+        ylabel="drawn how often (1 = uniform)",
+        xlim=(0, max(1, updates[-1])),
+    )
     left.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     _factors(left.yaxis, *left.get_ylim())
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize="small", handlelength=1.4)
+    figure.legend(
+        *left.get_legend_handles_labels(),
+        loc="outside lower left",
+        ncols=4,
+        fontsize="small",
+        handlelength=1.4,
+    )
 
     limit = max(float(np.percentile(np.abs(factor), 99.5)), 0.1)
     picture = right.imshow(
@@ -101,7 +156,10 @@ def probability_evolution(
         interpolation="nearest",
         extent=(-0.5, updates[-1] + 0.5, len(order), 0),
     )
-    right.set(xlabel="update k of the class statistics (count)", ylabel="class, by how often drawn at the end (rank)")
+    right.set(
+        xlabel="update k of the class statistics (count)",
+        ylabel="class, by how often drawn at the end (rank)",
+    )
     right.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     right.grid(False)
     bar = figure.colorbar(picture, ax=right, aspect=30, pad=0.05)
@@ -116,18 +174,41 @@ def accuracy_by_font(records: list[dict], dataset: str = "phd08-sim", title: str
     data = by_font(records, dataset)
     if not data:
         return empty_figure(f"No run was evaluated on {dataset}.", title)
-    fonts = sorted({font for row in data.values() for font in row}, key=lambda font: np.mean([row[font][0] for row in data.values() if font in row]))
+    fonts = sorted(
+        {font for row in data.values() for font in row},
+        key=lambda font: np.mean([row[font][0] for row in data.values() if font in row]),
+    )
     figure = new_figure(8.5, 0.4 * len(fonts) + 1.3, title or _tested(records, dataset), describe(records))
     ax = figure.add_subplot()
     for y, font in enumerate(fonts):
         means = [row[font][0] for row in data.values() if font in row]
-        ax.plot([min(means), max(means)], [y, y], color=PALE, linewidth=9, alpha=0.55, zorder=1, solid_capstyle="round")
-    for (row, values), shift in zip(data.items(), np.linspace(0.16, -0.16, len(data)) if len(data) > 1 else [0.0], strict=True):
+        ax.plot(
+            [min(means), max(means)],
+            [y, y],
+            color=PALE,
+            linewidth=9,
+            alpha=0.55,
+            zorder=1,
+            solid_capstyle="round",
+        )
+    for (row, values), shift in zip(
+        data.items(), np.linspace(0.16, -0.16, len(data)) if len(data) > 1 else [0.0], strict=True
+    ):
         colour, seen = row_style(row)["color"], [y for y, font in enumerate(fonts) if font in values]
         mean, low, high = np.array([values[fonts[y]] for y in seen]).T
         places = np.array(seen) + shift  # rows of equal accuracy do not hide each other
         ax.hlines(places, low, high, color=colour, linewidth=1.2, zorder=2)
-        ax.scatter(mean, places, s=52, marker=row_marker(row), color=colour, edgecolor="white", linewidth=0.8, zorder=3, label=row_name(row))
+        ax.scatter(
+            mean,
+            places,
+            s=52,
+            marker=row_marker(row),
+            color=colour,
+            edgecolor="white",
+            linewidth=0.8,
+            zorder=3,
+            label=row_name(row),
+        )
     ax.set_yticks(range(len(fonts)), [_font_name(font) for font in fonts])
     ax.set(xlabel="accuracy (%)", ylabel="font", ylim=(-0.6, len(fonts) - 0.4))
     ax.grid(True, axis="x")
@@ -145,8 +226,13 @@ def describe(records: list[dict]) -> str:
 
 def kind(record: dict) -> str:
     """What must agree for two runs to stand in one figure."""
-    config = {key: record["config"].get(key) for key in ("table", "profile", "batch", "num_classes", "framing", "images", "updates")}
-    return json.dumps([config, record["manifest"], record.get("method_version"), record["device"]["type"]], sort_keys=True)
+    config = {
+        key: record["config"].get(key)
+        for key in ("table", "profile", "batch", "num_classes", "framing", "images", "updates")
+    }
+    return json.dumps(
+        [config, record["manifest"], record.get("method_version"), record["device"]["type"]], sort_keys=True
+    )
 
 
 def _by_row(records: list[dict]) -> dict[str, list[dict]]:
@@ -154,7 +240,10 @@ def _by_row(records: list[dict]) -> dict[str, list[dict]]:
         raise InputError(
             "records of different profiles, batches, classes, budgets, fonts or devices cannot share a figure; draw them one kind at a time"
         )
-    return {row: [record for record in records if record["config"]["row"] == row] for row in row_order(record["config"]["row"] for record in records)}
+    return {
+        row: [record for record in records if record["config"]["row"] == row]
+        for row in row_order(record["config"]["row"] for record in records)
+    }
 
 
 def _tested(records: list[dict], dataset: str) -> str:
@@ -170,9 +259,19 @@ def curves(records: list[dict]) -> dict[str, dict]:
         length = min(map(len, histories))
         if length:
             accuracy = np.array([[line["accuracy"] for line in history[:length]] for history in histories])
-            seconds = np.array([[line["seconds"] for line in history[:length]] for history in histories]).mean(0)
-            found[row] = {"images": [line["images"] for line in histories[0][:length]], "seconds": seconds.tolist(), "seeds": len(runs)}
-            found[row] |= {"mean": accuracy.mean(0).tolist(), "low": accuracy.min(0).tolist(), "high": accuracy.max(0).tolist()}
+            seconds = np.array(
+                [[line["seconds"] for line in history[:length]] for history in histories]
+            ).mean(0)
+            found[row] = {
+                "images": [line["images"] for line in histories[0][:length]],
+                "seconds": seconds.tolist(),
+                "seeds": len(runs),
+            }
+            found[row] |= {
+                "mean": accuracy.mean(0).tolist(),
+                "low": accuracy.min(0).tolist(),
+                "high": accuracy.max(0).tolist(),
+            }
     return found
 
 
@@ -202,14 +301,26 @@ def _factors(axis: Axis, low: float, high: float) -> None:
         ticks = [k for k in range(int(np.ceil(low)), int(np.floor(high)) + 1) if k % step == 0]
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{2**x:g}" if x >= 0 else f"1/{2**-x:g}"))
     else:
-        marks = (0.25, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 4) if high - low > 1.2 else (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8)
+        marks = (
+            (0.25, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 4)
+            if high - low > 1.2
+            else (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8)
+        )
         ticks = [float(np.log2(mark)) for mark in marks if low <= np.log2(mark) <= high]
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{2**x:.2g}"))
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
 
 
-def _extremes(ax: Axes, factor: np.ndarray, chosen: list[int], high: int, images: np.ndarray, drawn: np.ndarray, classes: list[str]) -> None:
+def _extremes(
+    ax: Axes,
+    factor: np.ndarray,
+    chosen: list[int],
+    high: int,
+    images: np.ndarray,
+    drawn: np.ndarray,
+    classes: list[str],
+) -> None:
     """Lines of some classes with their glyphs, pushed apart, right of the axes; the first `high` of them are the often drawn ones."""
     low, top = ax.get_ylim()
     wanted = (factor[-1, chosen] - low) / (top - low)
@@ -217,11 +328,35 @@ def _extremes(ax: Axes, factor: np.ndarray, chosen: list[int], high: int, images
     for rank, (i, y) in enumerate(zip(chosen, place, strict=True)):
         colour = HIGH if rank < high else LOW
         ax.plot(factor[:, i], color=colour, linewidth=1, alpha=0.8)
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2}
+        line = {
+            "arrowstyle": "-",
+            "color": colour,
+            "linewidth": 0.7,
+            "alpha": 0.6,
+            "shrinkA": 0,
+            "shrinkB": 2,
+        }
         place_glyph(
-            ax, classes[i], images[i], drawn[i], (len(factor) - 1, factor[-1, i]), (1.08, y), 18, colour, boxcoords="axes fraction", arrowprops=line
+            ax,
+            classes[i],
+            images[i],
+            drawn[i],
+            (len(factor) - 1, factor[-1, i]),
+            (1.08, y),
+            18,
+            colour,
+            boxcoords="axes fraction",
+            arrowprops=line,
         )
-        ax.text(1.12, y, f"{2 ** factor[-1, i]:.2g}×", transform=ax.transAxes, va="center", fontsize="small", color=colour)
+        ax.text(
+            1.12,
+            y,
+            f"{2 ** factor[-1, i]:.2g}×",
+            transform=ax.transAxes,
+            va="center",
+            fontsize="small",
+            color=colour,
+        )
     ax.set_ylim(low, top)
 
 

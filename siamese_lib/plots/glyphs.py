@@ -28,7 +28,9 @@ def pictures(bank: ImageBank) -> tuple[np.ndarray, np.ndarray]:
     return images, drawn
 
 
-def glyph_grid(bank: ImageBank, columns: int = 16, titles: list[str] | None = None, title: str = "", note: str = "") -> Figure:
+def glyph_grid(
+    bank: ImageBank, columns: int = 16, titles: list[str] | None = None, title: str = "", note: str = ""
+) -> Figure:
     """All images of a small bank, `columns` a line, in the order of the bank; `titles` name the lines."""
     lines = [list(range(start, min(start + columns, len(bank)))) for start in range(0, len(bank), columns)]
     figure = new_figure(9, 8 / columns * len(lines) + 0.1, title, note)
@@ -40,7 +42,12 @@ def glyph_grid(bank: ImageBank, columns: int = 16, titles: list[str] | None = No
 
 
 def cluster_sheet(
-    clusters: np.ndarray, bank: ImageBank, rows: int = 8, columns: int = 16, title: str = "Largest clusters of classes", note: str = ""
+    clusters: np.ndarray,
+    bank: ImageBank,
+    rows: int = 8,
+    columns: int = 16,
+    title: str = "Largest clusters of classes",
+    note: str = "",
 ) -> Figure:
     """The largest clusters of auto-clustering, a line of glyphs each.
 
@@ -56,17 +63,28 @@ def cluster_sheet(
     if not shown:
         return empty_figure("Every class is alone in its cluster.", title)
     images, drawn = pictures(bank)
-    lines = [[int(i) for i in members[np.linspace(0, len(members) - 1, min(columns, len(members))).astype(int)]] for members in shown]
+    lines = [
+        [int(i) for i in members[np.linspace(0, len(members) - 1, min(columns, len(members))).astype(int)]]
+        for members in shown
+    ]
     sizes = np.bincount(np.unique(clusters, return_inverse=True)[1])
     facts = f"{(sizes > 1).sum():,} clusters hold {sizes[sizes > 1].sum():,} of {len(clusters):,} classes; {(sizes == 1).sum():,} classes are alone"
     longest = max(map(len, lines))
-    figure = new_figure(max(0.5 * longest + 1.9, 7.5), 0.5 * len(lines), title, f"{note}\n{facts}" if note else facts)
+    figure = new_figure(
+        max(0.5 * longest + 1.9, 7.5), 0.5 * len(lines), title, f"{note}\n{facts}" if note else facts
+    )
     ax = figure.add_subplot()
     _tiles(ax, lines, images, drawn, bank.classes)
     _line_titles(ax, [f"{len(members):,} classes" for members in shown])
     for row, (members, line) in enumerate(zip(shown, lines, strict=True)):
         if len(members) > len(line):
-            ax.text(longest * (SIDE + GAP), row * (SIDE + GAP) + SIDE / 2, f"+ {len(members) - len(line):,}", va="center", color=MUTED)
+            ax.text(
+                longest * (SIDE + GAP),
+                row * (SIDE + GAP) + SIDE / 2,
+                f"+ {len(members) - len(line):,}",
+                va="center",
+                color=MUTED,
+            )
     ax.set_anchor("W")
     return figure
 
@@ -78,7 +96,9 @@ def largest_clusters(clusters: np.ndarray, count: int) -> list[np.ndarray]:
     return [np.flatnonzero(number == cluster) for cluster in order if sizes[cluster] > 1]
 
 
-def confusion_sheet(confusions: list, bank: ImageBank, pairs: int = 16, title: str = "Most frequent mistakes", note: str = "") -> Figure:
+def confusion_sheet(
+    confusions: list, bank: ImageBank, pairs: int = 16, title: str = "Most frequent mistakes", note: str = ""
+) -> Figure:
     """The most frequent mistakes: what was shown, what was read, and how many images.
 
     Args:
@@ -93,7 +113,9 @@ def confusion_sheet(confusions: list, bank: ImageBank, pairs: int = 16, title: s
     number = {name: place for place, name in enumerate(bank.classes)}
     unknown = sorted({name for pair in shown for name in pair[:2]} - number.keys())
     if unknown:
-        raise InputError(f"confusions name {' '.join(unknown[:5])}, which the bank's {bank.num_classes} classes lack; give the bank of the run")
+        raise InputError(
+            f"confusions name {' '.join(unknown[:5])}, which the bank's {bank.num_classes} classes lack; give the bank of the run"
+        )
     images, drawn = pictures(bank)
     halves = [shown] if len(shown) < 6 else [shown[: -(-len(shown) // 2)], shown[-(-len(shown) // 2) :]]
     figure = new_figure(9, 0.42 * len(halves[0]) + 0.8, title, note)
@@ -105,14 +127,43 @@ def confusion_sheet(confusions: list, bank: ImageBank, pairs: int = 16, title: s
         for y, (true, predicted, count) in enumerate(half):
             for offset, name in ((-58, true), (-20, predicted)):
                 place_glyph(ax, name, images[number[name]], drawn[number[name]], (0, y), (offset, 0), 23)
-            ax.annotate("→", (0, y), (-39, 0), textcoords="offset points", ha="center", va="center", color=MUTED, annotation_clip=False)
-            ax.annotate(f"{count:,}", (count, y), (4, 0), textcoords="offset points", va="center", color=INK, fontsize="small")
-        ax.set(ylim=(len(halves[0]) - 0.4, -0.6), yticks=[], xlim=(0, 1.12 * most), xlabel="images read wrongly (count)")
+            ax.annotate(
+                "→",
+                (0, y),
+                (-39, 0),
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                color=MUTED,
+                annotation_clip=False,
+            )
+            ax.annotate(
+                f"{count:,}",
+                (count, y),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                color=INK,
+                fontsize="small",
+            )
+        ax.set(
+            ylim=(len(halves[0]) - 0.4, -0.6),
+            yticks=[],
+            xlim=(0, 1.12 * most),
+            xlabel="images read wrongly (count)",
+        )
         ax.spines["left"].set_visible(False)
         ax.grid(False)
         ax.locator_params(axis="x", integer=True, nbins=5)
         ax.annotate(
-            "shown → read", (0, 1), (-39, 3), xycoords="axes fraction", textcoords="offset points", ha="center", color=MUTED, fontsize="small"
+            "shown → read",
+            (0, 1),
+            (-39, 3),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="center",
+            color=MUTED,
+            fontsize="small",
         )
     return figure
 
@@ -145,7 +196,11 @@ def glyph_map(
         )
     points, names = flatten(centroids, seed)
     shades = {"": MUTED} | dict(zip(groups, PALETTE, strict=False))
-    colours = np.array([to_rgb(shades[group]) for group in labels]) if groups else np.tile(to_rgb(INK), (len(points), 1))
+    colours = (
+        np.array([to_rgb(shades[group]) for group in labels])
+        if groups
+        else np.tile(to_rgb(INK), (len(points), 1))
+    )
     images, drawn = pictures(bank)
 
     # One canvas in which a glyph has its own 37 pixels: the canvas's size decides how large glyphs look on the figure's 9 inches.
@@ -165,16 +220,27 @@ def glyph_map(
         part[..., 3] = np.maximum(part[..., 3], ink)
 
     rest = np.setdiff1d(np.arange(len(points)), chosen)
-    facts = f"{len(chosen):,} of {len(points):,} classes are drawn as glyphs, the others as dots" if len(rest) else f"all {len(points):,} classes"
-    figure = new_figure(9, 8.7 * shape[0] / shape[1] + 0.3 + 0.6 * bool(groups), title, f"{note}\n{facts}" if note else facts)
+    facts = (
+        f"{len(chosen):,} of {len(points):,} classes are drawn as glyphs, the others as dots"
+        if len(rest)
+        else f"all {len(points):,} classes"
+    )
+    figure = new_figure(
+        9, 8.7 * shape[0] / shape[1] + 0.3 + 0.6 * bool(groups), title, f"{note}\n{facts}" if note else facts
+    )
     ax = figure.add_subplot()
     ax.scatter(*pixels[rest].T, s=5 if len(points) > 500 else 16, c=colours[rest], alpha=0.4, linewidths=0)
-    ax.imshow(canvas, origin="lower", extent=(0, shape[1], 0, shape[0]), interpolation="antialiased", zorder=3)
+    ax.imshow(
+        canvas, origin="lower", extent=(0, shape[1], 0, shape[0]), interpolation="antialiased", zorder=3
+    )
     ax.set(xticks=[], yticks=[], xlim=(0, shape[1]), ylim=(0, shape[0]), xlabel=names[0], ylabel=names[1])
     ax.grid(False)
     ax.spines[["left", "bottom"]].set_color(PALE)
     if groups:
-        marks = [Line2D([], [], color=PALETTE[place], marker="s", linestyle="", markersize=7) for place in range(len(groups))]
+        marks = [
+            Line2D([], [], color=PALETTE[place], marker="s", linestyle="", markersize=7)
+            for place in range(len(groups))
+        ]
         figure.legend(marks, groups, loc="outside lower center", ncols=3, handletextpad=0.2, fontsize="small")
     return figure
 
@@ -189,14 +255,24 @@ def flatten(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, tuple[str, 
         points[:, : min(2, len(s))] = (u * s)[:, :2]
         shares = [*share[:2], 0.0, 0.0][:2]
         return points, tuple(
-            f"principal component {i + 1} ({share:.0f} % of the variance; too few classes for UMAP)" for i, share in enumerate(shares)
+            f"principal component {i + 1} ({share:.0f} % of the variance; too few classes for UMAP)"
+            for i, share in enumerate(shares)
         )
-    os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"siamese_lib-numba-{os.getuid()}"))
+    os.environ.setdefault(
+        "NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"siamese_lib-numba-{os.getuid()}")
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its progress bars would like ipywidgets
         import umap
 
-    mapper = umap.UMAP(n_neighbors=min(15, len(vectors) - 1), min_dist=0.8, init="pca", n_epochs=200, random_state=seed, n_jobs=1)
+    mapper = umap.UMAP(
+        n_neighbors=min(15, len(vectors) - 1),
+        min_dist=0.8,
+        init="pca",
+        n_epochs=200,
+        random_state=seed,
+        n_jobs=1,
+    )
     return mapper.fit_transform(vectors), ("UMAP dimension 1 (no unit)", "UMAP dimension 2 (no unit)")
 
 
@@ -209,19 +285,46 @@ def _layout(code: int) -> str:
     if not 0 <= code < 11172:
         return "no Hangul syllable"
     vowel = code // 28 % 21
-    place = "below" if vowel in (8, 12, 13, 17, 18) else "around" if vowel in (9, 10, 11, 14, 15, 16, 19) else "right"
+    place = (
+        "below"
+        if vowel in (8, 12, 13, 17, 18)
+        else "around"
+        if vowel in (9, 10, 11, 14, 15, 16, 19)
+        else "right"
+    )
     return f"vowel {place}, {'with' if code % 28 else 'no'} final"
 
 
-def place_glyph(ax: Axes, name: str, picture: np.ndarray, drawn: bool, at, offset, points: float, colour: str = INK, **more) -> AnnotationBbox:
+def place_glyph(
+    ax: Axes,
+    name: str,
+    picture: np.ndarray,
+    drawn: bool,
+    at,
+    offset,
+    points: float,
+    colour: str = INK,
+    **more,
+) -> AnnotationBbox:
     """A glyph `points` high, `offset` points away from the data point `at`; without a picture its name in letters."""
     if drawn:
         tinted = np.empty((*picture.shape, 4))
         tinted[..., :3], tinted[..., 3] = to_rgb(colour), picture / 255
         content = OffsetImage(tinted, zoom=points / SIDE, interpolation="antialiased")
     else:
-        content = TextArea(label(name), textprops={"color": colour, "fontsize": "small" if len(label(name)) == 1 else 6})
-    box = AnnotationBbox(content, at, offset, boxcoords=more.pop("boxcoords", "offset points"), frameon=False, pad=0, annotation_clip=False, **more)
+        content = TextArea(
+            label(name), textprops={"color": colour, "fontsize": "small" if len(label(name)) == 1 else 6}
+        )
+    box = AnnotationBbox(
+        content,
+        at,
+        offset,
+        boxcoords=more.pop("boxcoords", "offset points"),
+        frameon=False,
+        pad=0,
+        annotation_clip=False,
+        **more,
+    )
     ax.add_artist(box)
     return box
 
@@ -236,14 +339,31 @@ def _tiles(ax: Axes, lines: list[list[int]], images: np.ndarray, drawn: np.ndarr
             sheet[y : y + SIDE, x : x + SIDE] = images[i]
             if not drawn[i]:
                 text = label(names[i])
-                ax.text(x + SIDE / 2, y + SIDE / 2, text, ha="center", va="center", fontsize="large" if len(text) == 1 else 6, color=INK)
-    ax.imshow(255 - sheet, cmap="gray", vmin=0, vmax=255, interpolation="antialiased", extent=(0, sheet.shape[1], sheet.shape[0], 0))
+                ax.text(
+                    x + SIDE / 2,
+                    y + SIDE / 2,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize="large" if len(text) == 1 else 6,
+                    color=INK,
+                )
+    ax.imshow(
+        255 - sheet,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        interpolation="antialiased",
+        extent=(0, sheet.shape[1], sheet.shape[0], 0),
+    )
     ax.set_axis_off()
 
 
 def _line_titles(ax: Axes, titles: list[str]) -> None:
     for row, text in enumerate(titles):
-        ax.text(-GAP, row * (SIDE + GAP) + SIDE / 2, text, ha="right", va="center", color=INK, fontsize="small")
+        ax.text(
+            -GAP, row * (SIDE + GAP) + SIDE / 2, text, ha="right", va="center", color=INK, fontsize="small"
+        )
 
 
 def _thin(pixels: np.ndarray, distance: float, seed: int) -> list[int]:
@@ -257,4 +377,6 @@ def _thin(pixels: np.ndarray, distance: float, seed: int) -> list[int]:
 
 def _same_classes(what: str, values: np.ndarray, bank: ImageBank) -> None:
     if len(values) != bank.num_classes:
-        raise InputError(f"{what} of {len(values)} classes and a bank of {bank.num_classes}; give the bank of the run")
+        raise InputError(
+            f"{what} of {len(values)} classes and a bank of {bank.num_classes}; give the bank of the run"
+        )

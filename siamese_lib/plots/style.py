@@ -11,7 +11,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
-from siamese_lib.config import ROWS
+from siamese_lib.experiments.config import ROWS
 
 # Okabe and Ito's palette, which people with any kind of colour vision can tell apart; grey for the row all others are measured against.
 ROW_COLOURS = {
@@ -44,7 +44,13 @@ HANGUL_NAMES = (
     "Baekmuk Dotum",
     "Malgun Gothic",
 )
-HANGUL_FILES = ("NanumGothic.ttf", "NotoSansKR-Regular.otf", "NotoSansCJK-Regular.ttc", "NanumBarunGothic.ttf", "UnDotum.ttf")
+HANGUL_FILES = (
+    "NanumGothic.ttf",
+    "NotoSansKR-Regular.otf",
+    "NotoSansCJK-Regular.ttc",
+    "NanumBarunGothic.ttf",
+    "UnDotum.ttf",
+)
 _HANGUL = (0xAC00, 0xB620, 0xD7A3)  # first, some, last syllable
 
 
@@ -128,9 +134,20 @@ def new_figure(width: float, height: float, title: str = "", note: str = "") -> 
         # a Hangul font may lack a bold face, of which matplotlib complains even where a text has no Hangul
         latin = all(ord(character) in _covered(("DejaVu Sans",)) for character in title)
         weight = {"fontweight": "bold", "fontfamily": "DejaVu Sans"} if latin else {}
-        figure.text(left, 1 - 0.08 / total, title, ha="left", va="top", fontsize="medium", color=INK, **weight)
+        figure.text(
+            left, 1 - 0.08 / total, title, ha="left", va="top", fontsize="medium", color=INK, **weight
+        )
     if note:
-        figure.text(left, 1 - (0.08 + 0.24 * bool(title)) / total, note, ha="left", va="top", fontsize="small", color=MUTED, linespacing=1.4)
+        figure.text(
+            left,
+            1 - (0.08 + 0.24 * bool(title)) / total,
+            note,
+            ha="left",
+            va="top",
+            fontsize="small",
+            color=MUTED,
+            linespacing=1.4,
+        )
     return figure
 
 
@@ -145,7 +162,11 @@ def empty_figure(text: str, title: str = "") -> Figure:
 def _covered(family: tuple[str, ...]) -> frozenset[int]:
     """Code points that some font of these names can draw."""
     names = {*family, "DejaVu Sans"}
-    files = {entry.fname for entry in font_manager.fontManager.ttflist if entry.name in names and entry.weight == 400 and entry.style == "normal"}
+    files = {
+        entry.fname
+        for entry in font_manager.fontManager.ttflist
+        if entry.name in names and entry.weight == 400 and entry.style == "normal"
+    }
     return frozenset().union(*(_characters(file) for file in files if Path(file).is_file()))
 
 
@@ -165,7 +186,13 @@ def _hangul_font() -> str | None:
     for name in HANGUL_NAMES:
         if name in known and _has_hangul(known[name]):
             return name
-    paths = {name: Path(place) / name for folder in font_folders() for place, _, names in os.walk(folder) for name in names if name in HANGUL_FILES}
+    paths = {
+        name: Path(place) / name
+        for folder in font_folders()
+        for place, _, names in os.walk(folder)
+        for name in names
+        if name in HANGUL_FILES
+    }
     for file in HANGUL_FILES:
         if file in paths and _has_hangul(str(paths[file])):
             font_manager.fontManager.addfont(paths[file])

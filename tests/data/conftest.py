@@ -40,7 +40,10 @@ def tiny_font(tmp_path):
         builder = FontBuilder(1000, isTTF=True)
         builder.setupGlyphOrder([".notdef", *names.values()])
         builder.setupCharacterMap(names)
-        builder.setupGlyf({".notdef": glyph(BOX)} | {names[ord(character)]: glyph(rectangles) for character, rectangles in drawings.items()})
+        builder.setupGlyf(
+            {".notdef": glyph(BOX)}
+            | {names[ord(character)]: glyph(rectangles) for character, rectangles in drawings.items()}
+        )
         builder.setupHorizontalMetrics({each: (1000, 0) for each in [".notdef", *names.values()]})
         builder.setupHorizontalHeader(ascent=900, descent=-100)
         builder.setupNameTable({"familyName": name, "styleName": "Regular"})

@@ -9,7 +9,12 @@ from siamese_lib.errors import InputError
 def make(count=4, classes=("a", "b", "c"), meta=True):
     images = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((1, 37, 37), np.uint8)
     labels = np.arange(count, dtype=np.int64) % len(classes)
-    return ImageBank(images, labels, list(classes), pd.DataFrame({"font": [f"f{i}" for i in range(count)]}) if meta else None)
+    return ImageBank(
+        images,
+        labels,
+        list(classes),
+        pd.DataFrame({"font": [f"f{i}" for i in range(count)]}) if meta else None,
+    )
 
 
 def test_length_and_classes():

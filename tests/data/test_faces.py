@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from siamese_lib.data import faces
-from siamese_lib.data.faces import FALLBACK_FACES, SPLITS, TEST_FACES, TRAIN_FACES, VALIDATION_FACES, Face, declared_faces, find_faces, font_file
+from siamese_lib.data.faces import (
+    FALLBACK_FACES,
+    SPLITS,
+    TEST_FACES,
+    TRAIN_FACES,
+    VALIDATION_FACES,
+    Face,
+    declared_faces,
+    find_faces,
+    font_file,
+)
 from siamese_lib.data.glyphs import masters
 from siamese_lib.errors import InputError
 
@@ -30,22 +40,34 @@ def test_no_family_in_two_splits():
     assert not families["train"] & families["validation"]
     assert not (families["train"] | families["validation"]) & families["test"]
     # A family is at least what the files' names say: UnPilgi and UnPilgia are one.
-    assert TEST_FACES["B"].family == TEST_FACES["Y"].family and TEST_FACES["S"].family == TEST_FACES["N"].family
-    assert not {face.family for part in ("train", "validation") for face in FALLBACK_FACES[part]} & {face.family for face in FALLBACK_FACES["test"]}
+    assert (
+        TEST_FACES["B"].family == TEST_FACES["Y"].family and TEST_FACES["S"].family == TEST_FACES["N"].family
+    )
+    assert not {face.family for part in ("train", "validation") for face in FALLBACK_FACES[part]} & {
+        face.family for face in FALLBACK_FACES["test"]
+    }
 
 
 def test_debian_files_are_the_declared_ones(debian_faces):
     for split in SPLITS:
         for found in find_faces(split):
             assert not found.fallback
-            assert found.sha256 == found.face.sha256 and found.note == "", f"{found.path} differs from the declared file"
+            assert found.sha256 == found.face.sha256 and found.note == "", (
+                f"{found.path} differs from the declared file"
+            )
 
 
 @pytest.fixture
 def small_set(tiny_font, monkeypatch, tmp_path, cache):
     """Three declared faces, one a split, in a folder; no stopgap; returns the folder."""
-    paths = [tiny_font(f"{split}.ttf", {"가": [(100, 0, 300 + 100 * place, 700)], "나": SHAPES["나"]}) for place, split in enumerate(SPLITS)]
-    made = [Face(path.stem, path.stem, path.name, "fonts-tiny", hashlib.sha256(path.read_bytes()).hexdigest(), "") for path in paths]
+    paths = [
+        tiny_font(f"{split}.ttf", {"가": [(100, 0, 300 + 100 * place, 700)], "나": SHAPES["나"]})
+        for place, split in enumerate(SPLITS)
+    ]
+    made = [
+        Face(path.stem, path.stem, path.name, "fonts-tiny", hashlib.sha256(path.read_bytes()).hexdigest(), "")
+        for path in paths
+    ]
     monkeypatch.setattr(faces, "TRAIN_FACES", made[:1])
     monkeypatch.setattr(faces, "VALIDATION_FACES", made[1:2])
     monkeypatch.setattr(faces, "TEST_FACES", {"S": made[2]})
@@ -73,7 +95,11 @@ def test_declared_edition_is_preferred_and_another_is_noted(small_set, tiny_font
     assert find_faces("train")[0].path == small_set / "train.ttf"
     (small_set / "train.ttf").unlink()
     (found,) = find_faces("train")
-    assert found.path == other and found.sha256 != found.face.sha256 and "another edition of train.ttf" in found.note
+    assert (
+        found.path == other
+        and found.sha256 != found.face.sha256
+        and "another edition of train.ttf" in found.note
+    )
 
 
 def test_cached_glyphs_stand_in_for_absent_files(small_set, cache):
@@ -87,7 +113,9 @@ def test_cached_glyphs_stand_in_for_absent_files(small_set, cache):
     with pytest.raises(InputError, match="train.ttf is not on this machine.*make fonts"):
         masters(find_faces("train")[0], ["다"])
     shutil.rmtree(cache)
-    with pytest.raises(InputError, match="3 of 3 Hangul faces.*train.ttf, validation.ttf, test.ttf.*make fonts.*fonts-tiny"):
+    with pytest.raises(
+        InputError, match="3 of 3 Hangul faces.*train.ttf, validation.ttf, test.ttf.*make fonts.*fonts-tiny"
+    ):
         find_faces("train")
 
 

@@ -20,7 +20,11 @@ def random_glyphs(count=60, canvas=(150, 140), seed=0):
 
 def by_pillow(image, height, width, mode):
     longer = max(height, width)
-    out = (INNER, INNER) if mode == "square" else tuple(max(1, int(INNER * side / longer + 0.5)) for side in (height, width))
+    out = (
+        (INNER, INNER)
+        if mode == "square"
+        else tuple(max(1, int(INNER * side / longer + 0.5)) for side in (height, width))
+    )
     small = Image.fromarray(image[:height, :width]).resize(out[::-1], Image.Resampling.BILINEAR)
     framed = np.zeros((SIDE, SIDE), np.uint8)
     top, left = (SIDE - out[0]) // 2, (SIDE - out[1]) // 2
@@ -67,7 +71,12 @@ def test_blank_stays_blank(mode):
 def test_batch_equals_single_and_repeats(monkeypatch):
     images, heights, widths = random_glyphs(40)
     batch = frame(images, heights, widths)
-    single = torch.cat([frame(images[i : i + 1, : heights[i], : widths[i]], heights[i : i + 1], widths[i : i + 1]) for i in range(40)])
+    single = torch.cat(
+        [
+            frame(images[i : i + 1, : heights[i], : widths[i]], heights[i : i + 1], widths[i : i + 1])
+            for i in range(40)
+        ]
+    )
     assert torch.equal(batch, single)
     assert torch.equal(batch, frame(images, heights, widths))
     monkeypatch.setattr("siamese_lib.data.framing._CHUNK_PIXELS", 7 * 150 * 140)
@@ -89,7 +98,9 @@ def test_dtypes_agree_and_outside_is_ignored():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_equals_cpu():
     images, heights, widths = random_glyphs(40)
-    assert torch.equal(frame(torch.as_tensor(images).cuda(), heights, widths).cpu(), frame(images, heights, widths))
+    assert torch.equal(
+        frame(torch.as_tensor(images).cuda(), heights, widths).cpu(), frame(images, heights, widths)
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +137,11 @@ def test_tight_threshold_and_shrinking():
     images[:, 2:6, 3:5] = 10.0
     images[:, 3, 4] = 200.0
     cropped, heights, widths = tight(images, threshold=100)
-    assert cropped.shape == (2, 1, 1) and heights.tolist() == widths.tolist() == [1, 1] and cropped[0, 0, 0] == 200
+    assert (
+        cropped.shape == (2, 1, 1)
+        and heights.tolist() == widths.tolist() == [1, 1]
+        and cropped[0, 0, 0] == 200
+    )
     cropped, heights, _ = tight(torch.zeros(2, 9, 9))
     assert cropped.shape == (2, 1, 1) and heights.tolist() == [0, 0]
     assert len(tight(torch.zeros(0, 9, 9))[0]) == 0

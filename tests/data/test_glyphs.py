@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from siamese_lib.data import glyphs
-from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.faces import FoundFace, find_faces, font_file, font_folders
 from siamese_lib.data.glyphs import BLANK, EM, IDENTICAL, NOTDEF, UNMAPPED, masters
+from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.errors import InputError
 
 BAR, TALL = [(100, 0, 900, 125)], [(250, -125, 500, 1000)]
@@ -16,14 +16,23 @@ BOX = [(100, 0, 900, 900), (200, 100, 800, 800)]  # the .notdef of the tiny font
 def test_renders_are_tight_and_at_128_pixels_an_em(tiny_font, cache):
     renders = masters(font_file(tiny_font("a.ttf", {"가": BAR, "나": TALL})), ["나", "가"])
     assert renders.characters == ["나", "가"] and renders.problems == {} and renders.usable.all()
-    assert renders.images.dtype == np.uint8 and renders.images.shape == (2, *np.maximum(renders.heights.max(), 0)[None], renders.widths.max())
+    assert renders.images.dtype == np.uint8 and renders.images.shape == (
+        2,
+        *np.maximum(renders.heights.max(), 0)[None],
+        renders.widths.max(),
+    )
     expected = [(1.125 * EM, 0.25 * EM), (0.125 * EM, 0.8 * EM)]
     for place, (height, width) in enumerate(expected):
         assert abs(renders.heights[place] - height) <= 2 and abs(renders.widths[place] - width) <= 2
         ink = renders.images[place]
         assert ink[: renders.heights[place], : renders.widths[place]].mean() > 230
         assert not ink[renders.heights[place] :].any() and not ink[:, renders.widths[place] :].any()
-        assert ink[0].any() and ink[:, 0].any() and ink[renders.heights[place] - 1].any() and ink[:, renders.widths[place] - 1].any()
+        assert (
+            ink[0].any()
+            and ink[:, 0].any()
+            and ink[renders.heights[place] - 1].any()
+            and ink[:, renders.widths[place] - 1].any()
+        )
 
 
 def test_bad_glyphs_are_found_and_left_out(tiny_font, cache):
@@ -38,7 +47,9 @@ def test_bad_glyphs_are_found_and_left_out(tiny_font, cache):
 
 def test_font_without_the_alphabet(tiny_font, cache):
     path = tiny_font("latin.ttf", {"a": BAR, "가": []})
-    with pytest.raises(InputError, match=r"latin.ttf cannot be used: it maps 1 of the 3 characters.*give a font"):
+    with pytest.raises(
+        InputError, match=r"latin.ttf cannot be used: it maps 1 of the 3 characters.*give a font"
+    ):
         masters(font_file(path), list("가나다"))
     with pytest.raises(InputError, match=r"maps 0 of the 2 "):
         masters(font_file(path), list("나다"))
@@ -62,23 +73,36 @@ def test_cache_is_used_and_gives_the_same(tiny_font, cache, monkeypatch):
     first = masters(face, list("가나다"))
     monkeypatch.setattr(glyphs, "_render", lambda *_: pytest.fail("rendered again"))
     again = masters(face, list("가나다"))
-    assert np.array_equal(first.images, again.images) and first.problems == again.problems and first.digest == again.digest
+    assert (
+        np.array_equal(first.images, again.images)
+        and first.problems == again.problems
+        and first.digest == again.digest
+    )
 
 
 def test_many_glyphs_are_rendered_side_by_side_and_the_same(tiny_font, cache, monkeypatch):
-    faces = [font_file(tiny_font(f"{name}.ttf", {"가": BAR, "나": TALL, "다": drawing})) for name, drawing in (("a", BAR), ("b", []))]
+    faces = [
+        font_file(tiny_font(f"{name}.ttf", {"가": BAR, "나": TALL, "다": drawing}))
+        for name, drawing in (("a", BAR), ("b", []))
+    ]
     alone = [masters(face, list("가나다")) for face in faces]
     for path in cache.rglob("*.npz"):
         path.unlink()
     glyphs.render_missing(faces, list("가나다"))
     assert not list(cache.rglob("*.npz"))  # few are left to masters
     monkeypatch.setattr(glyphs, "PARALLEL", 6)
-    glyphs.render_missing([*faces, FoundFace(faces[0].face, None, "0" * 64)], list("가나다"))  # one without a file
+    glyphs.render_missing(
+        [*faces, FoundFace(faces[0].face, None, "0" * 64)], list("가나다")
+    )  # one without a file
     assert len(list(cache.rglob("*.npz"))) == 2
     monkeypatch.setattr(glyphs, "_render", lambda *_: pytest.fail("rendered again"))
     for face, first in zip(faces, alone, strict=True):
         again = masters(face, list("가나다"))
-        assert np.array_equal(first.images, again.images) and first.problems == again.problems and first.digest == again.digest
+        assert (
+            np.array_equal(first.images, again.images)
+            and first.problems == again.problems
+            and first.digest == again.digest
+        )
     glyphs.render_missing(faces, list("가나다"))  # nothing is missing
 
 
@@ -91,11 +115,16 @@ def test_a_broken_font_among_many_is_named(tiny_font, cache, monkeypatch, tmp_pa
 
 
 def test_key_of_the_cache(tiny_font, cache):
-    face, other = font_file(tiny_font("a.ttf", {"가": BAR, "나": TALL})), font_file(tiny_font("b.ttf", {"가": TALL, "나": BAR}))
+    face, other = (
+        font_file(tiny_font("a.ttf", {"가": BAR, "나": TALL})),
+        font_file(tiny_font("b.ttf", {"가": TALL, "나": BAR})),
+    )
     assert np.array_equal(masters(face, ["가", "나"]).heights, masters(face, ["나", "가"]).heights[::-1])
     assert np.array_equal(masters(face, ["가", "나"]).heights, masters(other, ["나", "가"]).heights)
     assert masters(face, ["가", "나"]).digest != masters(other, ["가", "나"]).digest
-    assert len(list(cache.rglob("*.npz"))) == 4 and len(list(cache.rglob("*.*"))) == 4  # and nothing half written
+    assert (
+        len(list(cache.rglob("*.npz"))) == 4 and len(list(cache.rglob("*.*"))) == 4
+    )  # and nothing half written
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty"])
@@ -126,7 +155,9 @@ def test_part_of_a_cached_alphabet_without_the_file(tiny_font, cache, monkeypatc
 
 def test_known_gaps_of_real_faces(debian_faces, cache):
     found = {face.face.key: face for split in ("train", "test") for face in find_faces(split)}
-    assert masters(found["BaekmukDotum"], list("가쏀")).problems == {"쏀": BLANK}  # U+C3C0 is one of the 2,350
+    assert masters(found["BaekmukDotum"], list("가쏀")).problems == {
+        "쏀": BLANK
+    }  # U+C3C0 is one of the 2,350
     headline = next(path for folder in font_folders() for path in folder.rglob("hline.ttf"))
     assert masters(font_file(headline), list("가뷁")).problems == {"뷁": BLANK}
     assert masters(found["BMJua"], list("가왰")).problems == {"왰": BLANK}

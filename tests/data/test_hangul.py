@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from siamese_lib.data import faces
-from siamese_lib.data.alphabets import hangul_classes
 from siamese_lib.data.faces import SPLITS, declared_faces, find_faces, font_file
 from siamese_lib.data.framing import frame
 from siamese_lib.data.glyphs import masters
 from siamese_lib.data.hangul import font_manifest, largest_overlap, load_hangul
+from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.errors import InputError
 
 SAMPLE = hangul_classes(2350)[::200]
@@ -38,7 +38,10 @@ def test_stopgap_bank_and_manifest(stopgap):
 def test_characters_that_some_or_all_faces_lack(stopgap):
     bank = load_hangul(characters=["가", "뷁"])  # NanumGothicLight has the 2,350 only
     assert bank.labels.tolist() == [0, 0, 1, 0, 1, 0, 1]
-    assert bank.meta["face"].tolist() == ["NanumGothicLight"] + ["NanumGothic"] * 2 + ["NanumGothicBold"] * 2 + ["NotoSerifKR"] * 2
+    assert (
+        bank.meta["face"].tolist()
+        == ["NanumGothicLight"] + ["NanumGothic"] * 2 + ["NanumGothicBold"] * 2 + ["NotoSerifKR"] * 2
+    )
     with pytest.raises(InputError, match="1 of the 2 classes are drawn by no face of the test split"):
         load_hangul(split="test", characters=["가", "\ue123"])
 
@@ -53,11 +56,17 @@ def test_bank_is_face_major_and_framed(debian_faces, cache):
     touching = (inside[:, [0, -1]].any(axis=2).all(axis=1)) | (inside[:, :, [0, -1]].any(axis=1).all(axis=1))
     assert touching.mean() > 0.95  # the longer side fills the frame; hair-thin ends may fade out
     renders = masters(find_faces("train")[3], SAMPLE)
-    assert np.array_equal(bank.images[3 * len(SAMPLE) :][: len(SAMPLE)], frame(renders.images, renders.heights, renders.widths).numpy())
+    assert np.array_equal(
+        bank.images[3 * len(SAMPLE) :][: len(SAMPLE)],
+        frame(renders.images, renders.heights, renders.widths).numpy(),
+    )
 
 
 def test_framings_differ_and_repeat(debian_faces, cache):
-    aspect, square = (load_hangul(split="validation", characters=SAMPLE, framing=framing) for framing in ("aspect", "square"))
+    aspect, square = (
+        load_hangul(split="validation", characters=SAMPLE, framing=framing)
+        for framing in ("aspect", "square")
+    )
     assert aspect.sha256() != square.sha256()
     assert aspect.sha256() == load_hangul(split="validation", characters=SAMPLE).sha256()
     with pytest.raises(InputError, match="'round'"):
@@ -74,10 +83,16 @@ def test_all_2350_in_the_validation_faces(debian_faces, cache):
 
 def test_manifest(debian_faces, cache):
     manifest = font_manifest("train", "test", characters=[*SAMPLE, "쏀"])
-    assert manifest["fallback"] is False and manifest["classes"] == len(SAMPLE) + 1 and list(manifest["faces"]) == ["train", "test"]
+    assert (
+        manifest["fallback"] is False
+        and manifest["classes"] == len(SAMPLE) + 1
+        and list(manifest["faces"]) == ["train", "test"]
+    )
     test = {face["letter"]: face for face in manifest["faces"]["test"]}
     assert len(test) == 9 and all(face["declared"] for face in test.values())
-    assert test["D"]["glyphs"] == len(SAMPLE) and test["D"]["left_out"] == {"drawn blank": {"count": 1, "first": "쏀"}}
+    assert test["D"]["glyphs"] == len(SAMPLE) and test["D"]["left_out"] == {
+        "drawn blank": {"count": 1, "first": "쏀"}
+    }
     assert test["S"]["glyphs"] == len(SAMPLE) + 1 and test["S"]["left_out"] == {}
     assert len({face["pixels"] for listed in manifest["faces"].values() for face in listed}) == 17
     assert json.loads(json.dumps(manifest)) == manifest

@@ -67,9 +67,20 @@ def test_reduction_is_the_area_average():
 
 def test_folder_and_zip_give_the_same(tree, zipped):
     bank, other = load_omniglot(tree), load_omniglot(zipped)
-    assert bank.classes == ["Alef/character01", "Alef/character02", "Bet/character01", "Gimel/character01", "Gimel/character02"]
+    assert bank.classes == [
+        "Alef/character01",
+        "Alef/character02",
+        "Bet/character01",
+        "Gimel/character01",
+        "Gimel/character02",
+    ]
     assert bank.labels.tolist() == sorted(list(range(5)) * 3)
-    assert bank.meta.iloc[4].to_dict() == {"alphabet": "Alef", "character": "character02", "drawer": 2, "subset": "background"}
+    assert bank.meta.iloc[4].to_dict() == {
+        "alphabet": "Alef",
+        "character": "character02",
+        "drawer": 2,
+        "subset": "background",
+    }
     assert bank.meta.subset.tolist() == ["background"] * 9 + ["evaluation"] * 6
     assert bank.sha256() == other.sha256() and bank.meta.equals(other.meta)
     expected = reduce_drawings(1 - np.asarray(drawing(8))[None])
@@ -101,7 +112,9 @@ def test_damaged_cache_is_made_again(zipped, cache):
 def test_missing_data_says_how_to_get_it(tmp_path, tree, monkeypatch):
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir(exist_ok=True)
-    with pytest.raises(InputError, match=r"no images_background.zip .*images_evaluation.zip.*github.com.*SIAMESE_DATA"):
+    with pytest.raises(
+        InputError, match=r"no images_background.zip .*images_evaluation.zip.*github.com.*SIAMESE_DATA"
+    ):
         load_omniglot(download=False)
     shutil.rmtree(tree / "images_evaluation")
     with pytest.raises(InputError, match="no images_evaluation.zip and no images_evaluation/"):
@@ -120,22 +133,33 @@ def upstream(zipped, tmp_path, monkeypatch):
         shutil.copyfile(source / url.rpartition("/")[2], target)
 
     retrieve = pooch.retrieve
-    monkeypatch.setattr(pooch, "retrieve", lambda *given, **named: retrieve(*given, downloader=fetch, **named))
-    hashes = {f"images_{subset}.zip": f"md5:{pooch.file_hash(str(source / f'images_{subset}.zip'), alg='md5')}" for subset in SMALL}
+    monkeypatch.setattr(
+        pooch, "retrieve", lambda *given, **named: retrieve(*given, downloader=fetch, **named)
+    )
+    hashes = {
+        f"images_{subset}.zip": f"md5:{pooch.file_hash(str(source / f'images_{subset}.zip'), alg='md5')}"
+        for subset in SMALL
+    }
     monkeypatch.setattr(omniglot, "DOWNLOADS", hashes)
     return source
 
 
 def test_downloaded_once_and_checked(upstream, tree, cache):
     assert load_omniglot().sha256() == load_omniglot(tree).sha256()
-    assert sorted(path.name for path in (cache / "omniglot").iterdir()) == ["images_background.zip", "images_evaluation.zip"]
+    assert sorted(path.name for path in (cache / "omniglot").iterdir()) == [
+        "images_background.zip",
+        "images_evaluation.zip",
+    ]
     shutil.rmtree(upstream)
     assert load_omniglot().num_classes == 5  # nothing is fetched twice
 
 
 def test_another_checksum_or_no_network_says_what_to_do(upstream):
     (upstream / "images_evaluation.zip").write_bytes(b"another file")
-    with pytest.raises(InputError, match=r"images_evaluation\.zip could not be downloaded into .*omniglot \(.*hash.*put images_background\.zip"):
+    with pytest.raises(
+        InputError,
+        match=r"images_evaluation\.zip could not be downloaded into .*omniglot \(.*hash.*put images_background\.zip",
+    ):
         load_omniglot()
     (upstream / "images_evaluation.zip").unlink()
     with pytest.raises(InputError, match=r"images_evaluation\.zip could not be downloaded .*No such file"):
@@ -160,7 +184,10 @@ def spoil_drawing(folder):
 
 
 def spoil_surplus(folder):
-    shutil.copytree(folder / "images_evaluation" / "Gimel" / "character01", folder / "images_evaluation" / "Gimel" / "character03")
+    shutil.copytree(
+        folder / "images_evaluation" / "Gimel" / "character01",
+        folder / "images_evaluation" / "Gimel" / "character03",
+    )
 
 
 def spoil_double(folder):
@@ -187,7 +214,9 @@ def replace_drawing(image):
 
 
 def spoil_png(folder):
-    (folder / "images_evaluation" / "Gimel" / "character01" / "0004_02.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    (folder / "images_evaluation" / "Gimel" / "character01" / "0004_02.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n no more"
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,7 +230,10 @@ def spoil_png(folder):
         (spoil_layout, "Gimel/first/0004_01.png does not fit"),
         (spoil_swap, r"images_background holds the alphabets of the other set .*swapped"),
         (replace_drawing(drawing(5, side=100)), "0004_02.png has 100 x 100 pixels instead of 105 x 105"),
-        (replace_drawing(Image.fromarray(255 - np.asarray(drawing(5).convert("L")))), "0004_02.png is 95% dark: inverted"),
+        (
+            replace_drawing(Image.fromarray(255 - np.asarray(drawing(5).convert("L")))),
+            "0004_02.png is 95% dark: inverted",
+        ),
         (replace_drawing(drawing(5).convert("RGB")), "0004_02.png is a colour image"),
         (replace_drawing(Image.new("1", (105, 105), 1)), "0004_02.png is blank"),
         (spoil_png, "0004_02.png cannot be decoded"),
@@ -225,7 +257,9 @@ def test_damaged_zip(zipped):
         content = archive.read(name)
     path.write_bytes(whole)
     evaluation = zipped / "images_evaluation.zip"
-    with zipfile.ZipFile(evaluation, "w") as archive:  # stored, so that a flipped byte of a drawing is found by its checksum
+    with zipfile.ZipFile(
+        evaluation, "w"
+    ) as archive:  # stored, so that a flipped byte of a drawing is found by its checksum
         for file in sorted((zipped.parent / "omniglot" / "images_evaluation").rglob("*.png")):
             archive.write(file, file.relative_to(zipped.parent / "omniglot"))
     damaged = bytearray(evaluation.read_bytes())
@@ -258,12 +292,18 @@ def real_bank(omniglot_folder):
 
 def test_real_counts(real_bank):
     classes = real_bank.meta.assign(label=real_bank.labels).groupby("subset").label.nunique()
-    assert (len(real_bank), real_bank.num_classes, classes.to_dict()) == (32460, 1623, {"background": 964, "evaluation": 659})
+    assert (len(real_bank), real_bank.num_classes, classes.to_dict()) == (
+        32460,
+        1623,
+        {"background": 964, "evaluation": 659},
+    )
     assert (np.bincount(real_bank.labels) == 20).all()
     assert real_bank.meta.groupby(["alphabet", "character"]).drawer.nunique().eq(20).all()
     names = real_bank.meta.alphabet + "/" + real_bank.meta.character
     assert [real_bank.classes[label] for label in real_bank.labels] == names.tolist()
-    assert real_bank.classes[:964] == sorted(real_bank.classes[:964]) and real_bank.classes[964:] == sorted(real_bank.classes[964:])
+    assert real_bank.classes[:964] == sorted(real_bank.classes[:964]) and real_bank.classes[964:] == sorted(
+        real_bank.classes[964:]
+    )
 
 
 def test_real_ink(real_bank):
@@ -276,7 +316,10 @@ def test_two_real_drawings_are_identical(real_bank):
     pixels = [image.tobytes() for image in real_bank.images]
     count = Counter(pixels)
     twins = real_bank.meta[[count[image] > 1 for image in pixels]]
-    assert twins[["alphabet", "character", "drawer"]].to_numpy().tolist() == [["Braille", "character01", 3], ["Braille", "character01", 19]]
+    assert twins[["alphabet", "character", "drawer"]].to_numpy().tolist() == [
+        ["Braille", "character01", 3],
+        ["Braille", "character01", 19],
+    ]
 
 
 def test_cutting_out_the_ink():

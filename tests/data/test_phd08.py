@@ -8,7 +8,17 @@ import pytest
 
 from siamese_lib.data import phd08
 from siamese_lib.data.framing import frame
-from siamese_lib.data.phd08 import FIELDS, FONTS, RECORDS, chosen_variants, iter_phd08, load_phd08, parse_file, variant_indices, write_phd08
+from siamese_lib.data.phd08 import (
+    FIELDS,
+    FONTS,
+    RECORDS,
+    chosen_variants,
+    iter_phd08,
+    load_phd08,
+    parse_file,
+    variant_indices,
+    write_phd08,
+)
 from siamese_lib.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*of 2,187 records")
@@ -16,8 +26,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*of 2,187 records")
 
 def some_records(count=12, seed=0):
     rng = np.random.default_rng(seed)
-    headers = itertools.islice(((font, variant) for font in ("S", "H1") for variant in variant_indices(9)), count)
-    return [(font, variant, rng.integers(0, 2, rng.integers(1, 55, 2)).astype(np.uint8)) for font, variant in headers]
+    headers = itertools.islice(
+        ((font, variant) for font in ("S", "H1") for variant in variant_indices(9)), count
+    )
+    return [
+        (font, variant, rng.integers(0, 2, rng.integers(1, 55, 2)).astype(np.uint8))
+        for font, variant in headers
+    ]
 
 
 def read_back(path, **how):
@@ -26,13 +41,20 @@ def read_back(path, **how):
     for bits, heights, widths, columns in parse_file(path, **how):
         for number, (height, width) in enumerate(zip(heights, widths, strict=True)):
             assert not bits[number, height:].any() and not bits[number, :, width:].any()
-            records.append((str(columns["font"][number]), tuple(int(columns[field][number]) for field in FIELDS), bits[number, :height, :width]))
+            records.append(
+                (
+                    str(columns["font"][number]),
+                    tuple(int(columns[field][number]) for field in FIELDS),
+                    bits[number, :height, :width],
+                )
+            )
     return records
 
 
 def same(left, right):
     return len(left) == len(right) and all(
-        a[0] == b[0] and tuple(a[1]) == tuple(b[1]) and np.array_equal(a[2], b[2]) for a, b in zip(left, right, strict=True)
+        a[0] == b[0] and tuple(a[1]) == tuple(b[1]) and np.array_equal(a[2], b[2])
+        for a, b in zip(left, right, strict=True)
     )
 
 
@@ -75,21 +97,51 @@ def test_filters(tmp_path):
 
 
 BROKEN = {
-    "truncated in a bitmap": (lambda text: text[:21], "S_0_0_0_0_1.*line 4.*has 1 characters instead of the 3.*truncated"),
+    "truncated in a bitmap": (
+        lambda text: text[:21],
+        "S_0_0_0_0_1.*line 4.*has 1 characters instead of the 3.*truncated",
+    ),
     "truncated after a row": (lambda text: text[:20], "S_0_0_0_0_1.*line 4.*ends after 1 of 2.*truncated"),
     "truncated in a header": (lambda text: text[:33], "line 6.*is no header.*truncated"),
     "truncated before a size": (lambda text: text[:37], "S_0_0_0_0_0.*line 7.*height width"),
     "wrong digit": (lambda text: text.replace("1011", "1021"), "S_0_0_0_0_0.*line 8.*'2' at column 3"),
-    "short line": (lambda text: text.replace("011", "01"), "S_0_0_0_0_1.*line 3.*2 characters instead of the 3"),
-    "long line": (lambda text: text.replace("110", "1100"), "S_0_0_0_0_1.*line 4.*4 characters instead of the 3"),
-    "shifted lines": (lambda text: text.replace("011\n110", "0111\n10"), "S_0_0_0_0_1.*line 3.*4 characters instead of the 3"),
+    "short line": (
+        lambda text: text.replace("011", "01"),
+        "S_0_0_0_0_1.*line 3.*2 characters instead of the 3",
+    ),
+    "long line": (
+        lambda text: text.replace("110", "1100"),
+        "S_0_0_0_0_1.*line 4.*4 characters instead of the 3",
+    ),
+    "shifted lines": (
+        lambda text: text.replace("011\n110", "0111\n10"),
+        "S_0_0_0_0_1.*line 3.*4 characters instead of the 3",
+    ),
     "a line too few": (lambda text: text.replace("110\n", ""), "S_0_0_0_0_1.*line 4.*is blank instead"),
-    "a line too few, no blank": (lambda text: text.replace("110\n\n", ""), "S_0_0_0_0_1.*line 4.*is the next header 'S_0_0_0_0_0'"),
-    "a line too many": (lambda text: text.replace("110\n", "110\n111\n"), "S_0_0_0_0_1.*line 5.*should be blank.*'111'"),
-    "malformed header": (lambda text: text.replace("S_0_0_0_0_0", "S_0_0_3_0_0"), "line 6.*is no header.*S_0_0_3_0_0"),
-    "unknown font": (lambda text: text.replace("S_0_0_0_0_0", "Q_0_0_0_0_0"), "line 6.*is no header.*Q_0_0_0_0_0"),
-    "header twice": (lambda text: text.replace("S_0_0_0_0_2", "S_0_0_0_0_0"), "S_0_0_0_0_0.*line 10.*second time"),
-    "size too large": (lambda text: text.replace("1 4", "1 129"), "S_0_0_0_0_0.*line 7.*from 1 to 128.*1 129"),
+    "a line too few, no blank": (
+        lambda text: text.replace("110\n\n", ""),
+        "S_0_0_0_0_1.*line 4.*is the next header 'S_0_0_0_0_0'",
+    ),
+    "a line too many": (
+        lambda text: text.replace("110\n", "110\n111\n"),
+        "S_0_0_0_0_1.*line 5.*should be blank.*'111'",
+    ),
+    "malformed header": (
+        lambda text: text.replace("S_0_0_0_0_0", "S_0_0_3_0_0"),
+        "line 6.*is no header.*S_0_0_3_0_0",
+    ),
+    "unknown font": (
+        lambda text: text.replace("S_0_0_0_0_0", "Q_0_0_0_0_0"),
+        "line 6.*is no header.*Q_0_0_0_0_0",
+    ),
+    "header twice": (
+        lambda text: text.replace("S_0_0_0_0_2", "S_0_0_0_0_0"),
+        "S_0_0_0_0_0.*line 10.*second time",
+    ),
+    "size too large": (
+        lambda text: text.replace("1 4", "1 129"),
+        "S_0_0_0_0_0.*line 7.*from 1 to 128.*1 129",
+    ),
     "size zero": (lambda text: text.replace("1 4", "0 4"), "S_0_0_0_0_0.*line 7.*'0 4'"),
     "size is no number": (lambda text: text.replace("1 4", "one 4"), "S_0_0_0_0_0.*line 7.*'one 4'"),
     "binary": (lambda text: "\x00\x01" * 40, "line 1.*is no header"),
@@ -106,7 +158,11 @@ def test_broken_records_are_named(one, name):
         one.write_bytes(spoilt.replace("\n", newline).encode())
         with pytest.raises(InputError, match=message) as caught:
             list(parse_file(one))
-        assert str(one) in str(caught.value) and "copy the file again" in str(caught.value) and "\n" not in str(caught.value)
+        assert (
+            str(one) in str(caught.value)
+            and "copy the file again" in str(caught.value)
+            and "\n" not in str(caught.value)
+        )
 
 
 def test_incomplete_file_warns(one):
@@ -136,14 +192,18 @@ def test_labels_follow_the_names_composed_or_not(tmp_path):
     assert [bank.classes[label] for label in (0, 1, 2349)] == ["가", "각", "힝"]
     font, variant, bits = some_records()[10]
     assert bank.meta.iloc[10].tolist() == [font, *variant]
-    assert np.array_equal(bank.images[10], frame(bits[None] * 255, [bits.shape[0]], [bits.shape[1]]).numpy()[0])
+    assert np.array_equal(
+        bank.images[10], frame(bits[None] * 255, [bits.shape[0]], [bits.shape[1]]).numpy()[0]
+    )
 
 
 def test_stray_files_warn_once(tmp_path):
     write_phd08(tmp_path / "가.txt", some_records())
     for name in ("notes.txt", "뷁.txt"):  # the second is a syllable, but none of KS X 1001
         (tmp_path / name).write_text("hello")
-    with pytest.warns(UserWarning, match="skipped notes.txt, 뷁.txt, not named by a KS X 1001 syllable") as caught:
+    with pytest.warns(
+        UserWarning, match="skipped notes.txt, 뷁.txt, not named by a KS X 1001 syllable"
+    ) as caught:
         assert len(load_phd08(tmp_path)) == 12
     assert sum("skipped" in str(each.message) for each in caught) == 1
 
@@ -177,14 +237,24 @@ def test_banks_are_bounded_and_whole(tmp_path):
     assert max(len(bank) for bank in iter_phd08(tmp_path, chunk=5)) <= 5
     whole = load_phd08(tmp_path)
     for chunk in (5, 24):
-        assert np.array_equal(np.concatenate([bank.images for bank in iter_phd08(tmp_path, chunk=chunk)]), whole.images)
+        assert np.array_equal(
+            np.concatenate([bank.images for bank in iter_phd08(tmp_path, chunk=chunk)]), whole.images
+        )
     square = load_phd08(tmp_path, framing="square").images > 0
     assert square.any(axis=(0, 1))[1] and square.any(axis=(0, 1))[35]
 
 
 @pytest.mark.parametrize(
     "how",
-    [{"fonts": "Q"}, {"fonts": []}, {"variants": 10}, {"variants": True}, {"variants": []}, {"variants": [(0, 0, 0, 0, 3)]}, {"variants": "81"}],
+    [
+        {"fonts": "Q"},
+        {"fonts": []},
+        {"variants": 10},
+        {"variants": True},
+        {"variants": []},
+        {"variants": [(0, 0, 0, 0, 3)]},
+        {"variants": "81"},
+    ],
 )
 def test_unknown_choices(tmp_path, how):
     write_phd08(tmp_path / "가.txt", some_records())
@@ -219,7 +289,9 @@ def test_subsets_are_balanced(count):
         assert len(seen) == 3**strength and set(seen.values()) == {count // 3**strength}
     if count == 9:
         unbalanced = [
-            pair for pair in itertools.combinations(range(5), 2) if len({tuple(variant[place] for place in pair) for variant in subset}) < 9
+            pair
+            for pair in itertools.combinations(range(5), 2)
+            if len({tuple(variant[place] for place in pair) for variant in subset}) < 9
         ]
         assert unbalanced == [(0, 2), (3, 4)]  # FS with RE, TH with SL
 
@@ -237,7 +309,10 @@ def test_real_files(phd08_folder):
             number = np.arange(len(bits))
             assert bits[:, 0].any(axis=1).all() and bits[:, :, 0].any(axis=1).all()  # tight to the ink
             assert bits[number, high - 1].any(axis=1).all() and bits[number, :, wide - 1].any(axis=1).all()
-            digests.update((image.tobytes(), int(height), int(width)) for image, height, width in zip(bits, high, wide, strict=True))
+            digests.update(
+                (image.tobytes(), int(height), int(width))
+                for image, height, width in zip(bits, high, wide, strict=True)
+            )
         assert headers == every and len(headers) == RECORDS
         duplicates[name] = RECORDS - len(digests)
     heights, widths = np.concatenate(heights), np.concatenate(widths)

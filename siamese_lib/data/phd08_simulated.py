@@ -1,0 +1,304 @@
+"""Simulated PHD08: nine test faces, printed, photocopied, scanned, thresholded and tilted as PHD08's were, for whoever lacks the real files.
+
+From a glyph at 128 pixels an em to one bitmap:
+
+1. scan: one warp scales to the em of the point size and resolution and tilts. The glyph is averaged over squares of 2 or 3 pixels first and sampled
+   linearly, which together blur like a scanner's pixel. Where the pixel grid falls on the glyph is random.
+2. photocopies and threshold move every edge by the measured offset (`EDGE_OFFSET`) and roughen it (`EDGE_JITTER`): white noise where the grey is
+   neither ink nor paper. Both are pixels of displacement, turned into grey by the profile of a straight edge.
+3. binarise, crop to the ink, frame.
+
+What is random belongs to a scan: it depends on seed, font, FS, CP, RE and character, and not on the alphabet, the batch or the order. As in PHD08,
+TH and SL are further treatments of the same scan and share its noise. One device type always gives the same bits; between CPU and GPU a pixel in a
+great many differs, where rounding decides about a threshold.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, pad
+
+from siamese_lib.data.bank import ImageBank
+from siamese_lib.data.faces import FoundFace, find_faces
+from siamese_lib.data.framing import FRAMINGS, frame, tight
+from siamese_lib.data.glyphs import EM, Masters, masters
+from siamese_lib.data.hangul_classes import hangul_classes
+from siamese_lib.data.phd08 import FIELDS, chosen_fonts, chosen_variants, write_phd08
+from siamese_lib.errors import InputError
+
+SIMULATOR_VERSION = 2  # raise it whenever a bitmap may change: tests of finished runs are then made anew
+POINTS = (12, 13, 14)  # by FS
+DPI = (200, 240, 280)  # by RE
+CLOCKWISE = (3.15, 0.0, -3.18)  # degrees as displayed, by SL
+# Outward displacement of edges in pixels, [RE][CP][TH], and sd of its jitter along a straight edge, [RE][CP], the mean of both directions:
+# measured on three real classes. The first is relative to CP 0, TH 1.
+EDGE_OFFSET = (
+    ((0.08, 0.00, -0.06), (0.00, -0.08, -0.14), (-0.07, -0.14, -0.22)),
+    ((0.15, 0.00, -0.15), (0.03, -0.13, -0.28), (-0.05, -0.21, -0.35)),
+    ((0.12, 0.00, -0.12), (-0.03, -0.16, -0.28), (-0.11, -0.24, -0.37)),
+)
+EDGE_JITTER = ((0.095, 0.135, 0.175), (0.100, 0.190, 0.235), (0.125, 0.225, 0.290))
+ROUGHER = (
+    1.0,
+    1.1,
+    1.1,
+)  # by CP: how much more jitter makes straight edges as rough as those of real glyphs (compare.roughness)
+# Measured on the same classes, upright: height and width by FS and RE, ink in pixels [CP][TH].
+SIZE = {"fs": (1, 1.082, 1.176), "re": (1, 1.2015, 1.4058)}
+INK = ((1.075, 1, 0.933), (1.001, 0.927, 0.855), (0.957, 0.882, 0.811))
+STOPGAP_FONT = "G"  # letter of the one face of the PyPI stopgap
+
+_SLOPE = 0.75
+_LARGEST = 1.1  # em: no glyph may be higher or wider
+_NOISE = 1 << 20
+_FILES = 32  # class files written at once: 70,000 bitmaps
+_CHUNK = 512  # characters at once: on a CPU its arrays stay near the caches
+
+
+def iter_simulated_phd08(
+    num_classes: int = 2350,
+    variants: int | Iterable[Sequence[int]] | None = 243,
+    fonts: str | Iterable[str] | None = None,
+    seed: int = 0,
+    framing: str = "aspect",
+    device: str | torch.device = "cpu",
+    characters: Sequence[str] | None = None,
+) -> Iterator[ImageBank]:
+    """Simulated bitmaps of all classes, one bank for each font and variant, fonts and variants in the order of the real files.
+
+    Args:
+        num_classes: 2350 or 11172.
+        variants: a count (1, 9, 27, 81, 243: see `siamese_lib.data.phd08.variant_indices`) or tuples (fs, cp, re, th, sl).
+        fonts: letters among S G M N B D Y H1 H2; None for all there are. With the PyPI stopgap there is one face, called G.
+        seed: of the noise.
+        framing: "aspect" or "square", see `siamese_lib.data.framing.frame`.
+        device: where the work is done.
+        characters: use these characters as the classes instead.
+
+    Yields:
+        ImageBank with meta columns font, fs, cp, re, th, sl. Characters that a face does not draw properly are not in it.
+
+    Raises:
+        InputError: unknown settings, no usable fonts, or a glyph larger than 1.1 em.
+    """
+    import pandas as pd
+
+    if framing not in FRAMINGS:
+        raise InputError(f"framing {framing!r} is unknown; use one of {', '.join(FRAMINGS)}")
+    classes = hangul_classes(num_classes) if characters is None else list(characters)
+    variants = chosen_variants(variants)
+    for letter, found in simulated_faces(fonts).items():
+        for variant, parts in scans(
+            letter, masters(found, classes), np.arange(len(classes)), variants, seed, device
+        ):
+            framed, labels = [], []
+            for numbers, bitmaps, heights, widths in parts:
+                seen = heights.cpu().numpy() > 0  # all of them, unless the threshold swallows a whole glyph
+                framed.append(frame(bitmaps, heights, widths, framing).cpu().numpy()[seen])
+                labels.append(numbers[seen].astype(np.int64))
+            meta = pd.DataFrame(
+                {"font": letter, **dict(zip(FIELDS, variant, strict=True))},
+                index=range(sum(map(len, labels))),
+            )
+            yield ImageBank(np.concatenate(framed), np.concatenate(labels), classes, meta)
+
+
+def write_simulated_phd08(
+    folder: Path | str,
+    variants: int | Iterable[Sequence[int]] | None = 243,
+    fonts: str | Iterable[str] | None = None,
+    seed: int = 0,
+    characters: Sequence[str] | None = None,
+) -> list[Path]:
+    """Write the bitmaps of `iter_simulated_phd08`, before framing, as class files in the format of PHD08: 3 MB a class with all fonts and variants.
+
+    Args:
+        folder: the files 가.txt ... go here.
+        variants, fonts, seed: as there.
+        characters: KS X 1001 syllables; default all 2,350.
+
+    Returns:
+        The files, in the order of the characters. One that no face draws has no file.
+
+    Raises:
+        InputError: as there, or a folder that cannot be written.
+    """
+    classes = hangul_classes(2350) if characters is None else list(characters)
+    variants, written = chosen_variants(variants), []
+    drawn = {letter: masters(found, classes) for letter, found in simulated_faces(fonts).items()}
+    for start in range(0, len(classes), _FILES):
+        records: dict[str, list] = {character: [] for character in classes[start : start + _FILES]}
+        for letter, glyphs in drawn.items():
+            here = np.arange(start, min(start + _FILES, len(classes)))
+            for variant, parts in scans(letter, glyphs, here, variants, seed, "cpu"):
+                for numbers, *found in parts:
+                    for number, bits, height, width in zip(
+                        numbers, *(each.numpy() for each in found), strict=True
+                    ):
+                        if height:
+                            records[classes[number]].append((letter, variant, bits[:height, :width]))
+        for name in [name for name, of in records.items() if of]:
+            written.append(Path(folder) / f"{name}.txt")
+            write_phd08(written[-1], records[name])
+    return written
+
+
+def simulated_faces(fonts: str | Iterable[str] | None = None) -> dict[str, FoundFace]:
+    """PHD08 letter -> test face that stands for it, those of `fonts` that there are.
+
+    Raises:
+        InputError: unknown letters, no usable fonts, or none of those asked for.
+    """
+    faces = {found.face.letter or STOPGAP_FONT: found for found in find_faces("test")}
+    wanted = chosen_fonts(fonts)
+    if not any(letter in faces for letter in wanted):
+        raise InputError(
+            f"of the fonts {' '.join(wanted)} none is there, only {' '.join(faces)}; run `make fonts`, or choose of these"
+        )
+    return {letter: faces[letter] for letter in wanted if letter in faces}
+
+
+Scans = Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor, torch.Tensor]]
+
+
+def scans(
+    letter: str,
+    glyphs: Masters,
+    numbers: np.ndarray,
+    variants: Iterable[Sequence[int]],
+    seed: int,
+    device: str | torch.device,
+) -> Iterator[tuple[Sequence[int], Scans]]:
+    """Glyphs of one face, scanned.
+
+    Args:
+        letter: PHD08 font.
+        glyphs: of the face.
+        numbers: (n,) which of its characters; those that it does not draw properly are left out.
+        variants: tuples (fs, cp, re, th, sl).
+        seed, device: see `iter_simulated_phd08`.
+
+    Yields:
+        A variant and its scans in pieces: numbers (m,) of the characters, and `tight` bitmaps (m, H, W) with heights and widths (m,).
+    """
+    drawn = numbers[glyphs.usable[numbers]]
+    if not len(drawn):
+        return
+    names = [glyphs.characters[number] for number in drawn]
+    sheet = Sheet(
+        letter, names, glyphs.images[drawn], glyphs.heights[drawn], glyphs.widths[drawn], seed, device
+    )
+
+    def pieces(variant: Sequence[int]) -> Scans:
+        for start in range(0, len(drawn), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            yield drawn[part], *tight(sheet.scan(variant, part))
+
+    for variant in variants:
+        yield variant, pieces(variant)
+
+
+def edge_profile(place: float) -> float:
+    """Grey of a straight edge at `place`, counted towards the ink in units of the averaged squares.
+
+    Averaging over squares and sampling linearly together smooth by the quadratic B-spline, whose integral this is: 0.5 at 0, slope 0.75 there.
+    """
+    if abs(place) <= 0.5:
+        return 0.5 + _SLOPE * place - place**3 / 3
+    tail = max(0.0, 1.5 - abs(place)) ** 3 / 6
+    return 1 - tail if place > 0 else tail
+
+
+class Sheet:
+    """All glyphs of one face on a device, ready to be scanned.
+
+    Args:
+        letter: PHD08 font.
+        characters: (C,) single characters.
+        images: (C, H, W) uint8 at 128 pixels an em, tight at the top left.
+        heights, widths: (C,).
+        seed: of the noise.
+    """
+
+    def __init__(
+        self,
+        letter: str,
+        characters: list[str],
+        images: np.ndarray,
+        heights: np.ndarray,
+        widths: np.ndarray,
+        seed: int,
+        device: str | torch.device,
+    ) -> None:
+        if max(heights.max(), widths.max()) > _LARGEST * EM:
+            largest = characters[int(np.maximum(heights, widths).argmax())]
+            raise InputError(
+                f"{largest!r} is larger than {_LARGEST} em in font {letter}; the simulator is for Hangul syllables, leave it out"
+            )
+        self.letter, self.seed = letter, seed
+        height, width = images.shape[1:]
+        averaged: dict[int, list[torch.Tensor]] = {2: [], 3: []}
+        for start in range(0, len(images), _CHUNK):  # in parts: all of 11,172 glyphs as float would take 1 GB
+            grey = torch.as_tensor(images[start : start + _CHUNK], device=device)[:, None].float() / 255
+            grey = pad(grey, (0, -width % 6, 0, -height % 6))
+            for factor, parts in averaged.items():
+                parts.append(avg_pool2d(grey, factor))
+        self._averaged = {factor: torch.cat(parts) for factor, parts in averaged.items()}
+        self._centres = torch.as_tensor(
+            np.stack([widths, heights], axis=1) / 2, dtype=torch.float32, device=device
+        )  # (C, 2) x, y in pixels
+        self._codes = torch.tensor([ord(character) for character in characters], device=device)
+        self._scan: tuple[int, ...] | None = None
+
+    def scan(self, variant: Sequence[int], part: slice) -> torch.Tensor:
+        """(fs, cp, re, th, sl) -> bitmaps (n, S, S) uint8 of 0 and 255 of the characters in `part`, at native resolution with room around."""
+        fs, cp, re, th, sl = variant
+        em = POINTS[fs] / 72 * DPI[re]
+        side = math.ceil(_LARGEST * 1.06 * em) + 2  # 1.06: room for the tilt
+        factor = 3 if em < 42 else 2
+        phase, noise = self._random((fs, cp, re), part, side)
+        grey = self._warp(em, CLOCKWISE[sl], side, factor, phase, part)
+        blur = factor * em / EM  # canvas pixels
+        # Rounding to whole pixels turns a jitter of sd s, over random positions of the edge, into a variance of s / sqrt(pi).
+        jitter = (ROUGHER[cp] * EDGE_JITTER[re][cp]) ** 2 * math.sqrt(math.pi)
+        grey = grey + (4 * jitter * _SLOPE / blur) * noise * (grey * (1 - grey))
+        return (grey > edge_profile(-EDGE_OFFSET[re][cp][th] / blur)).to(torch.uint8) * 255
+
+    def _warp(
+        self, em: float, clockwise: float, side: int, factor: int, phase: torch.Tensor, part: slice
+    ) -> torch.Tensor:
+        """(n, S, S) grey in [0, 1]: centres of the glyphs lie at the centre of the canvas plus `phase` (n, 2) pixels, x and y."""
+        source = self._averaged[factor][part]
+        size = torch.tensor([source.shape[3], source.shape[2]], device=source.device)
+        cosine, sine = math.cos(math.radians(clockwise)), math.sin(math.radians(clockwise))
+        # source pixels from canvas pixels, both counted from the centre of the glyph
+        inverse = torch.tensor([[cosine, sine], [-sine, cosine]], device=source.device) * (EM / em / factor)
+        shift = self._centres[part] / factor - phase @ inverse.T
+        theta = torch.cat(
+            [(inverse * side / size[:, None]).expand(len(shift), 2, 2), (2 * shift / size - 1)[:, :, None]],
+            dim=2,
+        )
+        grid = affine_grid(theta, [len(shift), 1, side, side], align_corners=False)
+        return grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
+
+    def _random(
+        self, scan: tuple[int, int, int], part: slice, side: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of each character in `part`, the position of the pixel grid (n, 2) in [-0.5, 0.5) and standard normal noise (n, side, side).
+
+        Drawn on the CPU once a scan, indexed by code point. The noise of a character is a window into one long strip at a hashed place.
+        """
+        if scan != self._scan:
+            key = hashlib.sha256(repr((self.seed, self.letter, scan)).encode()).digest()
+            generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little", signed=True))
+            self._phases = (torch.rand(1 << 16, 2, generator=generator) - 0.5).to(self._codes.device)
+            self._strip = torch.randn(_NOISE, generator=generator).to(self._codes.device)
+            self._scan = scan
+        codes = self._codes[part]
+        windows = self._strip.unfold(0, side * side, 1)
+        noise = windows[(codes * 2654435761 % 2**32) * len(windows) >> 32]
+        return self._phases[codes % (1 << 16)], noise.view(-1, side, side)

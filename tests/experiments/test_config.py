@@ -1,0 +1,176 @@
+import dataclasses
+
+import pytest
+
+from siamese_lib.errors import InputError
+from siamese_lib.experiments.config import (
+    LOSSES,
+    PAPER,
+    PROFILES,
+    ROWS,
+    RunConfig,
+    make_config,
+    rows_of,
+    run_id,
+)
+
+
+def test_rows_of_the_paper():
+    assert PAPER["table3"] == {
+        "random": 88.6,
+        "auto-probabilistic": 90.6,
+        "auto-clustering": 91.1,
+        "auto-probabilistic+auto-clustering": 92.3,
+    }
+    both = make_config("table3", "auto-probabilistic+auto-clustering", "cpu")
+    assert (both.positives, both.gamma, both.w, both.negatives, both.theta, both.eta) == (
+        "auto-probabilistic",
+        2.0,
+        0.0,
+        "auto-clustering",
+        0.5,
+        1000,
+    )
+    alone = make_config("table3", "auto-probabilistic", "cpu")
+    assert (alone.gamma, alone.negatives, alone.loss, alone.alpha) == (1.0, "uniform", "metric", 10.0)
+    assert make_config("table3", "contrastive/random").loss == "contrastive"
+
+
+def test_profile_paper_is_the_papers_epoch():
+    config = make_config("table3", "random", "paper")
+    assert config.batch == "literal" and config.triplets == 10_240
+    assert config.images == config.updates * 50 * 3 * 10_240  # an update an epoch, an epoch of 50 iterations
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_makes_a_config(profile):
+    assert isinstance(make_config(profile=profile), RunConfig)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"table": "table9"}, "table='table9' is unknown; choose one of table2, table3, table4"),
+        ({"row": "ranndom"}, "row='ranndom': choose one of random, "),
+        ({"row": "foo/random"}, "row='foo/random'"),
+        ({"row": "metric/random"}, "row='metric/random'"),
+        (
+            {"table": "table2", "row": "random"},
+            "row='random': choose one of random, .*, with metric/, contrastive/ or triplet/ in front$",
+        ),
+        (
+            {"table": "table2", "row": "metric/auto-clustering", "batch": "pooled-near"},
+            "batch pooled-near takes its own negatives",
+        ),
+        ({"profile": "huge"}, "profile='huge' is unknown; choose one of smoke, quick"),
+        ({"batch": "looped"}, "batch='looped' is unknown; choose one of literal, pooled"),
+        ({"learning_rate": 1e-3}, "parameter='learning_rate' is unknown; choose one of .*rate"),
+        ({"rate": "1e-4"}, "rate='1e-4' is a str; float wanted"),
+        ({"images": 1.5}, "images=1.5 is a float; int wanted"),
+        ({"pixelation": "(0.7, 0.9)"}, "pixelation=.* is a str"),
+        (
+            {"negatives": "hrad"},
+            "negatives='hrad' is unknown; choose one of uniform, hard, distance, auto-clustering",
+        ),
+        (
+            {"batch": "pooled-near", "negatives": "uniform"},
+            "negatives='uniform' is unknown; choose one of nearest",
+        ),
+        ({"positives": "auto"}, "positives='auto' is unknown; choose one of uniform, auto-probabilistic"),
+        ({"compiled": 1}, "compiled=1 is a int; bool wanted"),
+        ({"images": 0}, "must be positive"),
+        ({"schedule": "steps"}, "schedule='steps'"),
+    ],
+)
+def test_bad_parameters(arguments, message):
+    with pytest.raises(InputError, match=message):
+        make_config(**arguments)
+
+
+def test_run_id_depends_on_all_that_decides_the_numbers():
+    config = make_config()
+    identifier = run_id(config, 0, "cpu", {"train": "x"})
+    others = [
+        run_id(config, 1, "cpu", {"train": "x"}),
+        run_id(config, 0, "cuda", {"train": "x"}),
+        run_id(config, 0, "cpu", {"train": "y"}),
+        run_id(dataclasses.replace(config, rate=0.1), 0, "cpu", {"train": "x"}),
+    ]
+    assert identifier not in others and len(set(others)) == 4
+    assert identifier == run_id(
+        dataclasses.replace(config, variants=27), 0, "cpu", {"train": "x"}
+    )  # evaluating more is the same run
+
+
+def test_batches_with_negatives_of_their_own():
+    assert (
+        rows_of("table3", "pooled-hard")
+        == rows_of("table4", "pooled-near")
+        == ["random", "auto-probabilistic"]
+    )
+    assert rows_of("table3", "pooled") == [row for row in ROWS if row not in ("hard", "distance")]
+    assert make_config("table3", "random", "quick", "pooled-near").negatives == "nearest"
+    assert (
+        make_config("table3", "contrastive/auto-probabilistic", "quick", "pooled-hard").negatives == "hardest"
+    )
+    with pytest.raises(
+        InputError,
+        match="row='auto-clustering': batch pooled-hard takes its own negatives; choose one of random, auto-prob",
+    ):
+        make_config("table3", "auto-clustering", "quick", "pooled-hard")
+
+
+def test_table_4_has_a_network_for_each_split():
+    assert set(PAPER["table4"]) == set(PAPER["table3"])
+    b, a = make_config("table4"), make_config("table4", protocol="alphabets")
+    assert (b.protocol, b.num_classes, a.protocol, a.num_classes) == ("drawers", 1623, "alphabets", 964)
+    assert (
+        make_config("table4", profile="smoke", protocol="alphabets").num_classes == 40
+        and make_config("table3").protocol == ""
+    )
+    with pytest.raises(InputError, match="protocol='halves' is unknown; choose one of drawers, alphabets"):
+        make_config("table4", protocol="halves")
+    with pytest.raises(InputError, match="protocol='drawers': table3 has no protocols"):
+        make_config("table3", protocol="drawers")
+
+
+def test_drawings_have_rates_of_their_own():
+    assert (make_config("table4").rate, make_config("table3").rate) == (1e-2, 2e-2)
+    assert (
+        make_config("table4", batch="pooled-hard").rate == 6e-3
+        and make_config("table4", batch="pooled-near").pool_classes == 16
+    )
+    assert make_config("table4", rate=0.5).rate == 0.5
+
+
+def test_rows_of_table_2_name_their_loss():
+    assert PAPER["table2"] == dict(
+        zip(rows_of("table2", "pooled"), (63.7, 64.5, 69.7, 76.1, 82.6), strict=True)
+    )
+    assert rows_of("table2", "pooled") == [
+        *(f"contrastive/{row}" for row in ("random", "hard", "distance", "auto-clustering")),
+        "metric/random",
+    ]
+    hard, distance = (make_config("table2", f"contrastive/{row}") for row in ("hard", "distance"))
+    assert (hard.negatives, hard.ratio, distance.negatives, distance.impostors) == ("hard", 8, "distance", 8)
+    assert hard.loss == "contrastive" and hard.num_classes == 11172 and distance.rate == 6e-3
+    assert (
+        make_config("table3", "contrastive/random").rate
+        == make_config("table2", "contrastive/random", batch="literal").rate
+        == 3e-3
+    )
+    assert [make_config("table2", f"{loss}/hard").rate for loss in LOSSES] == [3e-3, 6e-3, 1e-3]
+    assert make_config("table2", "metric/hard", rate=0.5).rate == 0.5
+    assert (
+        make_config("table2", "metric/random").rate == make_config("table3").rate
+        and make_config("table2", "metric/random").row == "metric/random"
+    )
+    assert make_config("table2", "metric/random", batch="pooled-near").impostors == 3
+
+
+def test_profile_best_takes_what_validation_chose():
+    hangul, drawings = make_config("table3", profile="best"), make_config("table4", profile="best")
+    assert (hangul.batch, hangul.framing, hangul.images) == ("pooled-near", "square", 2_000_000)
+    assert (drawings.batch, drawings.framing, drawings.negatives) == ("pooled-near", "aspect", "nearest")
+    assert (drawings.probability, drawings.shift, drawings.degrees, hangul.degrees) == (0.5, 0.04, 3.0, 5.0)
+    assert make_config("table3", profile="best", framing="aspect").framing == "aspect"
