@@ -1,20 +1,30 @@
 """Eq. 8: nearest ideal vector, streamed over banks of images; beside it top-5 and Recall@1."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from siamese_lib.data.bank import ImageBank
-from siamese_lib.data.phd08 import FIELDS, FONTS
 from siamese_lib.errors import InputError
 from siamese_lib.model import embed
 
 BOOTSTRAP = 1000  # resamples of the classes
 BLOCK = 64  # rows of distances at a time: with all training samples of Hangul 5 MB
+
+
+class LabelledImages(Protocol):
+    """What is evaluated: uint8 images (N, 37, 37), labels (N,), names of the classes, and a table of facts or None (ImageBank is one)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: list[str]
+    meta: object
+
+    def __len__(self) -> int: ...
 
 
 @dataclass
@@ -27,6 +37,7 @@ class Evaluation:
     top5: int = 0
     recall: int = 0
     gallery: bool = False
+    by: Mapping[str, Sequence[str]] = field(default_factory=dict)  # column of meta -> its first values
     groups: dict[str, dict[str, list[int]]] = field(
         default_factory=dict
     )  # column of meta -> value -> [correct, total]
@@ -55,7 +66,11 @@ class Evaluation:
             "recall_at_1": 100 * self.recall / images if self.gallery else None,
             "by_font": self._shares("font") or self._shares("face"),
             "by_alphabet": self._shares("alphabet"),
-            "by_variant": {index: self._shares(index) for index in FIELDS if index in self.groups},
+            "by_variant": {
+                column: self._shares(column)
+                for column in self.groups
+                if column not in ("font", "face", "alphabet")
+            },
             "worst_classes": self._worst(50),
             "confusions": [
                 [self.classes[t], self.classes[p], n] for (t, p), n in self.confusions.most_common(50)
@@ -73,19 +88,22 @@ class Evaluation:
         return [[self.classes[c], float(accuracy[c]), int(self.total[c])] for c in order]
 
     def _shares(self, column: str) -> dict[str, dict]:
-        return {
-            value: {"accuracy": 100 * c / t, "images": t}
-            for value, (c, t) in sorted(self.groups.get(column, {}).items(), key=_in_order)
-        }
+        first = list(self.by.get(column, ()))
+        groups = sorted(
+            self.groups.get(column, {}).items(),
+            key=lambda item: (first.index(item[0]) if item[0] in first else len(first), item[0]),
+        )
+        return {value: {"accuracy": 100 * c / t, "images": t} for value, (c, t) in groups}
 
 
 def evaluate(
     forward: Callable[[Tensor], Tensor],
     centroids: Tensor,
     classes: list[str],
-    banks: Iterable[ImageBank],
+    banks: Iterable[LabelledImages],
     gallery: tuple[Tensor, Tensor] | None = None,
     chunk: int = 256,
+    by: Mapping[str, Sequence[str]] | None = None,
 ) -> Evaluation:
     """Classify every image by the nearest ideal vector among all training classes.
 
@@ -98,12 +116,15 @@ def evaluate(
             nearest single training sample is of their class (ours: test images of one class are copies of a few scans, so neighbours among
             them say little).
         chunk: images embedded at once.
+        by: columns of the banks' meta by whose values answers are counted too, each with the values that come first in
+            a summary, in their order; all others follow by name.
     """
     result = Evaluation(
         classes,
         np.zeros(len(classes), np.int64),
         np.zeros(len(classes), np.int64),
         gallery=gallery is not None,
+        by=by or {},
     )
     device = centroids.device
     own = None if gallery is None else _samples_of_classes(gallery[1], len(classes))
@@ -127,7 +148,7 @@ def evaluate(
         result.confusions.update(
             zip(bank.labels[~hit].tolist(), near[:, 0].cpu().numpy()[~hit].tolist(), strict=True)
         )
-        _count_groups(result, bank, hit)
+        _count_groups(result, bank, hit, result.by)
     return result
 
 
@@ -169,17 +190,12 @@ def _samples_of_classes(labels: Tensor, num_classes: int) -> Tensor:
     )
 
 
-def _count_groups(result: Evaluation, bank: ImageBank, hit: np.ndarray) -> None:
-    for column in ("font", "face", "alphabet", *FIELDS) if bank.meta is not None else ():
+def _count_groups(result: Evaluation, bank: LabelledImages, hit: np.ndarray, by: Iterable[str]) -> None:
+    for column in by if bank.meta is not None else ():
         if column in bank.meta:
             values = bank.meta[column].to_numpy()
-            for value in np.unique(values):
+            for value in dict.fromkeys(values.tolist()):
                 of = values == value
                 counts = result.groups.setdefault(column, {}).setdefault(str(value), [0, 0])
                 counts[0] += int(hit[of].sum())
                 counts[1] += int(of.sum())
-
-
-def _in_order(item: tuple[str, list[int]]) -> tuple[int, str]:
-    """PHD08's fonts in the order of its files, others by name."""
-    return (FONTS.index(item[0]) if item[0] in FONTS else len(FONTS)), item[0]

@@ -29,7 +29,7 @@ CENTROIDS = torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.5], [0.5, 0]
 def test_by_hand():
     test = bank([[0, 0], [255, 10], [240, 250], [0, 0]], [0, 1, 3, 3], fonts=["S", "S", "G", "G"])
     gallery = (torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1]))
-    result = evaluate(flat, CENTROIDS, list("abcdefg"), [test], gallery).summary()
+    result = evaluate(flat, CENTROIDS, list("abcdefg"), [test], gallery, by={"font": ("S", "G")}).summary()
     assert result["images"] == 4 and result["classes"] == 3
     assert result["accuracy"] == 75 and result["recall_at_1"] == 50
     assert result["top5"] == 75  # of (0, 0), class d at (1, 1) is the farthest but one of seven
@@ -48,7 +48,8 @@ def test_accuracy_by_variant_and_class():
         bank([[0, 0], [0, 0], [0, 255]], [0, 1, 2]),
         meta=pd.DataFrame({"font": "S", "fs": [2, 0, 0], "sl": 1}),
     )
-    result = evaluate(flat, CENTROIDS, list("abcdefg"), [first, second])
+    by = {"font": ("S", "G"), "fs": (), "sl": ()}
+    result = evaluate(flat, CENTROIDS, list("abcdefg"), [first, second], by=by)
     summary = result.summary()
     assert list(summary["by_font"]) == ["S", "H1"] and summary["by_font"]["S"] == {
         "accuracy": 75.0,

@@ -12,10 +12,11 @@ from siamese_lib import __main__
 from siamese_lib.data.hangul_classes import class_list
 from siamese_lib.data.phd08 import write_phd08
 from siamese_lib.errors import InputError
+from siamese_lib.experiments import datasets, test_sets
 from siamese_lib.experiments import run as run_module
-from siamese_lib.experiments import tasks
 from siamese_lib.experiments.config import RunConfig, make_config
 from siamese_lib.experiments.records import load_record
+from siamese_lib.mining import UniformPositives
 
 CPU = torch.device("cpu")
 
@@ -108,7 +109,7 @@ def test_arrays(finished):
 
 
 def test_no_face_is_in_two_sets(finished):
-    data = tasks.training_data(40, "aspect")
+    data = datasets.training_data(40, "aspect")
     fonts = data.manifest["fonts"]["faces"] | finished.record["evaluations"]["phd08-sim"]["manifest"]["faces"]
     for what in ("key", "family", "file", "sha256", "pixels"):
         train, validation, test = (
@@ -127,15 +128,10 @@ def test_finished_runs_are_reused_and_evaluated_further(finished, monkeypatch, t
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
     monkeypatch.setattr(run_module, "_train", lambda *_: pytest.fail("trained again"))
     assert run_module.run_one(config(), 0, "cpu", progress=False).record == finished.record
-    more = run_module.run_one(config(variants=3), 0, "cpu", ["phd08-sim"], progress=False)
+    more = run_module.run_one(config(), 0, "cpu", ["phd08-sim"], 3, progress=False)
     assert more.folder == finished.folder and more.record["evaluations"]["phd08-sim"]["images"] == 3 * 40 * 9
-    changed = {
-        "config": {**finished.record["config"], "variants": 3},
-        "evaluations": more.record["evaluations"],
-    }
-    assert (
-        load_record(more.folder / "record.json") == more.record == finished.record | changed
-    )  # as if it had been asked for at first
+    changed = {"evaluations": more.record["evaluations"]}
+    assert load_record(more.folder / "record.json") == more.record == finished.record | changed
     with pytest.raises(BaseException, match="trained again"):
         run_module.run_one(config(rate=0.001), 0, "cpu", progress=False)
 
@@ -144,7 +140,7 @@ def test_another_simulator_tests_a_finished_run_anew(finished, monkeypatch, tmp_
     shutil.copytree(finished.folder, tmp_path / finished.folder.name)
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
-    monkeypatch.setattr(tasks, "SIMULATOR_VERSION", 99)
+    monkeypatch.setattr(test_sets, "SIMULATOR_VERSION", 99)
     again = run_module.run_one(config(), 0, "cpu", ["phd08-sim"], progress=False)
     assert (
         finished.record["evaluations"]["phd08-sim"]["simulator"]
@@ -160,7 +156,7 @@ def test_other_test_faces_test_a_finished_run_anew(finished, monkeypatch, tmp_pa
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
     asked = []
     monkeypatch.setattr(
-        tasks, "simulated_manifest", lambda num_classes: asked.append(num_classes) or {"faces": "others"}
+        test_sets, "simulated_manifest", lambda num_classes: asked.append(num_classes) or {"faces": "others"}
     )
     again = run_module.run_one(config(), 0, "cpu", ["phd08-sim"], progress=False)
     assert (
@@ -173,11 +169,10 @@ def test_other_test_faces_test_a_finished_run_anew(finished, monkeypatch, tmp_pa
 
 def test_a_larger_network_is_tested_on_the_classes_of_phd08(debian_faces, phd08_folder):
     """Table 2: the images are those of Table 3, the answer is one of all 11,172."""
-    chosen = make_config("table2", "metric/random", "quick", variants=1)
+    chosen = make_config("table2", "metric/random")
     for name in ("phd08-sim", "phd08"):
         small, large = (
-            next(tasks.hangul_stream(name, each, CPU)[0])
-            for each in (make_config("table3", variants=1), chosen)
+            next(test_sets.hangul_stream(name, each, CPU, 1)[0]) for each in (make_config("table3"), chosen)
         )
         assert (
             large.classes == class_list(11172)
@@ -185,7 +180,7 @@ def test_a_larger_network_is_tested_on_the_classes_of_phd08(debian_faces, phd08_
             and (large.images == small.images).all()
         )
         assert [large.classes[k] for k in large.labels] == [small.classes[k] for k in small.labels]
-    assert tasks.hangul_stream("phd08-sim", chosen, CPU)[1]["manifest"]["classes"] == 2350
+    assert test_sets.hangul_stream("phd08-sim", chosen, CPU, 1)[1]["manifest"]["classes"] == 2350
 
 
 def test_command_line_interrupted_and_run_again_gives_the_same_network(
@@ -214,7 +209,7 @@ def test_command_line_interrupted_and_run_again_gives_the_same_network(
     for name in ("whole", "broken"):
         monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / name))
         with monkeypatch.context() as patch:
-            patch.setattr(run_module.UniformPositives, "update", interrupt)
+            patch.setattr(UniformPositives, "update", interrupt)
             if name == "broken":
                 assert __main__.main(command) == 130  # in its third period
                 assert list((tmp_path / name).glob("*/checkpoint.pt")) and not list(
@@ -244,7 +239,7 @@ def test_class_lists():
 
 
 def test_real_phd08_is_tested_where_it_is(phd08_folder):
-    banks, facts = tasks.hangul_stream("phd08", make_config(), CPU)
+    banks, facts = test_sets.hangul_stream("phd08", make_config(), CPU, 1)
     bank = next(banks)
     assert facts["files"] >= 3 and bank.num_classes == 2350 and len(bank) > 0
 
@@ -291,7 +286,7 @@ def test_phd08_missing_is_noted_and_evaluated_once_it_is_there(without_training,
 
 def test_what_cannot_be_evaluated_stops_before_training(without_training, monkeypatch, tmp_path):
     with pytest.raises(InputError, match="5 variants of a font are not offered; use 1, 3, 9"):
-        run_module.run_one(make_config(variants=5), 0, "cpu")
+        run_module.run_one(make_config(), 0, "cpu", variants=5)
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="SIAMESE_DATA=.*nowhere is not a folder"):
         run_module.run_one(make_config(), 0, "cpu")
@@ -310,4 +305,4 @@ def test_a_lost_or_broken_model_is_named(finished, monkeypatch, tmp_path, conten
         InputError,
         match=rf"the run in .*{folder.name} cannot be read .*; delete this folder and run the row again",
     ):
-        run_module.run_one(config(variants=9), 0, "cpu", ["phd08-sim"], progress=False)
+        run_module.run_one(config(), 0, "cpu", ["phd08-sim"], 9, progress=False)
