@@ -95,6 +95,7 @@ def without_training(monkeypatch, tmp_path):
     from siamese_lib.data.hangul_classes import class_list
     from siamese_lib.experiments import datasets
     from siamese_lib.experiments import run as run_module
+    from siamese_lib.experiments.config import METHOD_VERSION
 
     bank = ImageBank(
         np.full((2350, 37, 37), 255, np.uint8),
@@ -117,10 +118,15 @@ def without_training(monkeypatch, tmp_path):
             "config": dataclasses.asdict(config),
             "seed": seed,
             "manifest": data.manifest,
+            "method_version": METHOD_VERSION,
+            "device": {"type": "cpu"},
+            "created": "2026-01-01T00:00:00+00:00",
             "history": [],
             "not_run": {},
         }
-        return empty | {"totals": {"seconds": 0.0}, "evaluations": {"validation": {"accuracy": 20.0}}}
+        validation = {"accuracy": 20.0, "classes": 2350, "images": 2350}
+        totals = {"images_seen": 0, "seconds": 0.0}
+        return empty | {"totals": totals, "evaluations": {"validation": validation}}
 
     monkeypatch.setattr(run_module, "data_of", lambda _: data)
     monkeypatch.setattr(run_module, "_train", train)

@@ -1,4 +1,7 @@
-"""One JSON record a run, with an .npz beside it for curves and pictures; working ones in runs/, published ones in results/runs/."""
+"""One JSON record a run, with an .npz beside it for curves and pictures.
+
+Working records lie in runs/, published ones in results/runs/.
+"""
 
 import dataclasses
 import importlib.metadata
@@ -7,6 +10,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +19,25 @@ import torch
 from siamese_lib.data.faces import is_stopgap
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.config import METHOD_VERSION, RunConfig
-from siamese_lib.files import atomic_write, repository_root, results_folder, runs_folder, write_json
+from siamese_lib.files import atomic_write, repository_root, results_folder, runs_folder, write_text
 
-FINISHED = (
-    "config",
-    "seed",
-    "manifest",
-    "history",
-    "totals",
-    "evaluations",
-)  # keys of a record that can be tabulated
+NUMBER = (int, float)
+# The parts of a record that tables and figures read, with their types; `...` stands for every key.
+PARTS = {
+    "config": {"table": str, "row": str, "profile": str, "batch": str},
+    "seed": int,
+    "manifest": {},
+    "history": [{"images": NUMBER, "seconds": NUMBER, "accuracy": NUMBER}],
+    "totals": {"images_seen": int, "seconds": NUMBER},
+    "evaluations": {...: {"accuracy": NUMBER, "classes": int, "images": int}},
+    "id": str,
+    "method_version": int,
+    "device": {"type": str},
+    "created": str,
+    "not_run": {},
+}
+# The fields of RunConfig that two runs of different rows share when they can be compared.
+COMPARED = ("table", "profile", "batch", "num_classes", "framing", "images", "updates")
 DEFAULTS = json.loads(
     json.dumps(
         {f.name: f.default for f in dataclasses.fields(RunConfig) if f.default is not dataclasses.MISSING}
@@ -54,28 +67,38 @@ def environment(device: torch.device) -> dict:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout, with `+changes` where tracked files differ from it; None outside one."""
+    """Commit of this package's checkout, with `+changes` where tracked files differ from it.
+
+    None without git, for an installed wheel, and where the checkout is only a folder of another repository,
+    since that one's commit says nothing about this code.
+    """
+    root = repository_root().resolve()
+    if Path(__file__).resolve().parents[2] != root:
+        return None
     try:
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=repository_root(), capture_output=True, text=True, timeout=10
-        )
-        changed = subprocess.run(
-            ["git", "diff", "--quiet", "HEAD"], cwd=repository_root(), capture_output=True, timeout=10
-        )
+        head = _git(root, "rev-parse", "--show-toplevel", "HEAD")
+        changed = _git(root, "diff", "--quiet", "HEAD")
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return (
-        head.stdout.strip() + ("+changes" if changed.returncode == 1 else "")
-        if head.returncode == 0
-        else None
-    )
+    top, _, commit = head.stdout.strip().rpartition("\n")
+    if head.returncode or Path(top).resolve() != root:
+        return None
+    return commit + ("+changes" if changed.returncode == 1 else "")
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run git on the repository of a folder, even where a git hook has named another one."""
+    elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")
+    variables = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=10)
 
 
 def load_record(path: Path) -> dict:
     """A finished record. A parameter that came later than the record has its default.
 
     Raises:
-        InputError: the file cannot be read or lacks a part.
+        InputError: the file cannot be read, or a part of PARTS is missing or of another type.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -83,35 +106,66 @@ def load_record(path: Path) -> dict:
         raise InputError(
             f"record {path} cannot be read ({error}); delete it and run the row again"
         ) from error
-    missing = [key for key in FINISHED if key not in record]
-    if missing:
-        raise InputError(f"record {path} lacks {', '.join(missing)}; delete it and run the row again")
+    if faults := list(_faults(record, PARTS)):
+        more = f" and {len(faults) - 12} more" if len(faults) > 12 else ""
+        raise InputError(
+            f"record {path} lacks {', '.join(faults[:12])}{more}; delete it and run the row again"
+        )
     record["config"] = DEFAULTS | record["config"]
-    record["config"].pop("variants", None)  # once a field; each evaluation says it itself
+    record["config"]["protocol"] = record["config"]["protocol"] or ""  # null in some old records
+    record["config"].pop("variants", None)  # once a field; now a part of each evaluation
     return record
 
 
-def run_kind(record: dict) -> str:
-    """What must agree for two runs of different rows to be compared: budget, batch, framing, data, method and device."""
-    fields = ("table", "profile", "batch", "num_classes", "framing", "images", "updates")
-    config = {name: record["config"].get(name) for name in fields}
+def _faults(value: object, wanted: object, name: str = "") -> Iterator[str]:
+    """Names of the parts of `value` that are missing or of another type than `wanted` says."""
+    kind = type(wanted) if isinstance(wanted, (dict, list)) else wanted
+    if name and not isinstance(value, kind):
+        yield name
+    elif isinstance(wanted, list):
+        for place, item in enumerate(value):
+            yield from _faults(item, wanted[0], f"{name}[{place}]")
+    elif isinstance(wanted, dict):
+        parts = value if isinstance(value, dict) else {}
+        inner = {key: wanted[...] for key in parts} if ... in wanted else wanted
+        for key, part in inner.items():
+            yield from _faults(parts.get(key), part, f"{name}.{key}" if name else key)
+
+
+def run_kind(record: dict, fields: Iterable[str] | None = COMPARED) -> str:
+    """What must agree for two runs to be compared: configuration, data, method and device.
+
+    Args:
+        record: of the run.
+        fields: of the configuration; by default those that rows of one table share. None: all fields, so
+            that runs of one kind differ in their seed alone.
+    """
+    config = record["config"]
+    config = config if fields is None else {name: config.get(name) for name in fields}
     parts = [config, record["manifest"], record.get("method_version"), record["device"]["type"]]
     return json.dumps(parts, sort_keys=True)
 
 
 def uses_stopgap(record: dict) -> bool:
-    """Whether a run used the few PyPI faces in place of the declared ones: such runs never enter a published table."""
+    """Whether a run used the PyPI typefaces in place of the declared ones; it then never enters a table."""
     return is_stopgap(record["manifest"])
 
 
 def published_records() -> list[dict]:
-    """All records of results/runs/, in order of their ids."""
-    return [load_record(path) for path in sorted((results_folder() / "runs").glob("*.json"))]
+    """All records of results/runs/, in order of their ids; names with a leading dot are not records."""
+    paths = sorted((results_folder() / "runs").glob("*.json"))
+    return [load_record(path) for path in paths if not path.name.startswith(".")]
 
 
 def working_records() -> list[dict]:
     """All finished records of runs/, in order of their ids."""
-    return [load_record(path) for path in sorted(runs_folder().glob("*/record.json"))]
+    return [load_record(path) for path in _finished()]
+
+
+def _finished() -> list[Path]:
+    """record.json of each finished run of runs/; folders with a leading dot are not runs."""
+    paths = sorted(runs_folder().glob("*/record.json"))
+    return [path for path in paths if not path.parent.name.startswith(".")]
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -127,17 +181,17 @@ def publish(identifier: str) -> Path:
         identifier: the run id, or an unambiguous beginning of it.
 
     Raises:
-        InputError: no such run, several of them, an unfinished run, or a results folder that cannot be written.
+        InputError: no such run, several of them, an unfinished one, or an unwritable results folder.
     """
-    found = sorted(runs_folder().glob(f"{identifier}*/record.json")) if identifier else []
+    finished = _finished()
+    found = [path for path in finished if identifier and path.parent.name.startswith(identifier)]
     if len(found) != 1:
-        known = ", ".join(sorted(path.parent.name for path in runs_folder().glob("*/record.json"))) or "none"
+        known = ", ".join(path.parent.name for path in finished) or "none"
         raise InputError(
             f"RUN={identifier!r} names {len(found)} finished runs in {runs_folder()}; finished there: {known}"
         )
-    record = load_record(found[0])
-    target = results_folder() / "runs" / f"{record['id']}.json"
-    write_json(target, record)
+    target = results_folder() / "runs" / f"{load_record(found[0])['id']}.json"
+    write_text(target, found[0].read_text(encoding="utf-8"))  # as it is: its id is the hash of what it holds
     arrays = found[0].with_name("arrays.npz")
     if arrays.is_file() and arrays.stat().st_size <= NPZ_LIMIT:
         with atomic_write(target.with_suffix(".npz")) as temporary:
@@ -158,7 +212,8 @@ def check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(
-            f"{folder} cannot be written ({error.strerror}); make it writable or set SIAMESE_RUNS to another folder"
+            f"{folder} cannot be written ({error.strerror}); make it writable or set SIAMESE_RUNS to another "
+            "folder"
         ) from error
 
 
