@@ -26,8 +26,8 @@ $(READY): pyproject.toml constraints.txt
 fonts: ## install the Debian font packages where apt-get may be used; otherwise say which faces are used
 	@sh scripts/fonts.sh $(FONT_PACKAGES)
 
-reproduce: setup fonts ## run notebooks 00-03 and print Table 3 beside the paper's (ALL=1: all notebooks)
-	$(PY) -m siamese_lib.report.notebooks $(if $(ALL),--all)
+reproduce: setup fonts ## run notebooks 00-03 and print Table 3 beside the paper's (ALL=1: all notebooks, all tables)
+	$(PY) -m siamese_lib reproduce $(if $(ALL),--all)
 
 test: setup fonts ## run the tests, then every notebook in profile smoke
 	$(PY) -m pytest tests
@@ -38,14 +38,14 @@ lint: setup ## check style and formatting
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-tables: setup ## rebuild the tables in results/ and README.md from the published records
+tables: setup ## rebuild the tables of results/ and of both READMEs from the published records
 	$(PY) -m siamese_lib tables
 
 figures: setup ## redraw results/figures/ from the published records
 	$(PY) -m siamese_lib figures
 
-notebooks: setup fonts ## run the notebooks and refresh their committed outputs
-	$(PY) -m siamese_lib.report.notebooks --refresh
+notebooks: setup fonts ## run all notebooks and write their outputs into notebooks/
+	$(PY) -m siamese_lib reproduce --refresh
 
 publish: setup ## copy the record of a working run into results/: make publish RUN=<run id>
 	@[ -n "$(RUN)" ] || { echo "error: name the run: make publish RUN=<run id> (the ids are the names in runs/)" >&2; exit 2; }

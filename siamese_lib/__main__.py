@@ -1,6 +1,7 @@
-"""`python -m siamese_lib`: run rows of a table, rebuild tables and figures, publish records, look at the data."""
+"""`python -m siamese_lib`: train rows of a table, run the notebooks, rebuild results, look at the data."""
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -8,10 +9,14 @@ import sys
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.tables import BATCHES, MININGS, TABLES
+from siamese_lib.experiments.test_sets import TEST_SETS
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run; bad input prints one line and gives 2, an interrupt 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # without UTF-8 Hangul is shown as \\uac00
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
@@ -27,10 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m siamese_lib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
     run = commands.add_parser("run", help="train and evaluate rows of a table")
     run.add_argument("table", help=f"one of {', '.join(TABLES)}")
-    rows = f"how classes are mined ({', '.join(MININGS)}), with contrastive/ or triplet/ in front for another loss; in table2 always with the loss"
-    run.add_argument("--row", nargs="+", help=f"{rows}. Default: the paper's")
+    run.add_argument(
+        "--row",
+        nargs="+",
+        help=f"how classes are mined ({', '.join(MININGS)}), with contrastive/ or triplet/ in front for "
+        "another loss than the metric loss; in table2 the loss is always in front. Default: the paper's rows",
+    )
     run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
     run.add_argument(
         "--profile",
@@ -38,17 +48,29 @@ def _parser() -> argparse.ArgumentParser:
         help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick",
     )
     run.add_argument("--seed", nargs="+", type=int, help="default: as many as the profile asks for, from 0")
-    run.add_argument("--device", help="cpu or cuda; default CUDA where there is one")
+    run.add_argument("--device", help="cpu or cuda; default cuda where there is one")
     run.add_argument(
         "--evaluate",
         nargs="+",
         metavar="SET",
-        help="test sets; default all of the table: phd08-sim, phd08; in table4 drawers, and of another network alphabets, verification, one-shot",
+        help=f"test sets, of {', '.join(TEST_SETS)}; default all of the table",
     )
     run.add_argument(
-        "--variants", type=int, help="PHD08 variants a font of the simulated test set; default the profile's"
+        "--variants",
+        type=int,
+        help="simulated scans a syllable and typeface: 1, 3, 9, 27, 81 or 243; default the profile's",
     )
     run.set_defaults(command=_run)
+
+    reproduce = commands.add_parser(
+        "reproduce", help="run notebooks 00 to 03, then print the paper's, the published and your numbers"
+    )
+    reproduce.add_argument("--all", action="store_true", help="run all notebooks")
+    reproduce.add_argument(
+        "--refresh", action="store_true", help="run all notebooks and write their outputs into notebooks/"
+    )
+    reproduce.set_defaults(command=_reproduce)
+
     tables = commands.add_parser(
         "tables", help="rebuild the tables of results/ and README.md from the published records"
     )
@@ -99,8 +121,14 @@ def _run(options: argparse.Namespace) -> None:
         print(f"not evaluated on {name}: {reason}")
 
 
+def _reproduce(options: argparse.Namespace) -> None:
+    from siamese_lib.report.notebooks import reproduce
+
+    reproduce(options.all, options.refresh)
+
+
 def _tables(options: argparse.Namespace) -> None:
-    from siamese_lib.report.tables import write_tables
+    from siamese_lib.report.pages import write_tables
 
     print("\n".join(write_tables()))
 

@@ -1,4 +1,4 @@
-"""Set-up: the lists of packages agree, the lock is complete, the Makefile's parts do what they say without the network."""
+"""Set-up: lists of packages agree, the lock is complete, the parts of the Makefile do what they say."""
 
 import importlib.metadata
 import os
@@ -22,7 +22,9 @@ FONTS = (
     "fonts-nanum fonts-nanum-extra fonts-baekmuk fonts-unfonts-core fonts-unfonts-extra "
     "fonts-alee fonts-woowa-bm fonts-lexi-gulim fonts-lexi-saebom fonts-noto-cjk"
 ).split()
-TARGETS = "setup fonts reproduce test lint tables figures notebooks publish bench faults lab wheel-check clean help".split()
+TARGETS = (
+    "setup fonts reproduce test lint tables figures notebooks publish bench faults lab wheel-check clean help"
+).split()
 
 
 def parsed(requirements, names=None):
@@ -122,10 +124,16 @@ def test_every_target_can_be_made(target):
 
 
 def test_all_is_passed_on():
-    commands = [
-        run("make", "-n", "reproduce", *more, env=make_environment()).stdout for more in ([], ["ALL=1"])
-    ]
-    assert ["siamese_lib.report.notebooks --all" in text for text in commands] == [False, True]
+    from siamese_lib.__main__ import _parser
+
+    for target, more, options in (
+        ("reproduce", [], {"all": False, "refresh": False}),
+        ("reproduce", ["ALL=1"], {"all": True, "refresh": False}),
+        ("notebooks", [], {"all": False, "refresh": True}),
+    ):
+        made = run("make", "-n", target, *more, env=make_environment()).stdout
+        (command,) = re.findall(r"-m siamese_lib (reproduce.*)", made)
+        assert vars(_parser().parse_args(command.split())).items() >= options.items()
 
 
 def test_git_ignores_what_the_targets_write():
@@ -152,12 +160,19 @@ def test_git_ignores_what_the_targets_write():
     assert ignored == written
 
 
+def test_a_terminal_without_utf_8(tmp_path):
+    """Names with Hangul were a UnicodeEncodeError; they are shown as escapes."""
+    variables = os.environ | {"PYTHONIOENCODING": "ascii", "SIAMESE_DATA": str(tmp_path)}
+    done = run(sys.executable, "-m", "siamese_lib", "data", env=variables)
+    assert done.returncode == 0 and "\\uac00.txt" in done.stdout, done.stderr
+
+
 # --- scripts, with a PATH that holds only what a test puts there
 
 
 @pytest.fixture
 def tools(tmp_path):
-    """`tools(name="shell script" or None)`: environment whose PATH has these commands; None stands for the real one."""
+    """`tools(name="shell script")`: an environment with these commands alone; None for the real command."""
 
     def build(**commands):
         folder = tmp_path / "bin"

@@ -1,12 +1,6 @@
-"""Notebooks: what each does first (`start`), and `make reproduce`, which runs them with papermill and then prints the paper's, the published
-and this machine's numbers.
+"""Notebooks: what each does first (`start`), and running them with papermill (`reproduce`)."""
 
-`--refresh` also writes the outputs back into notebooks/ (`make notebooks`).
-"""
-
-import argparse
 import os
-import sys
 import tempfile
 import time
 import types
@@ -19,6 +13,10 @@ from siamese_lib.experiments.tables import TABLES
 from siamese_lib.files import repository_root, runs_folder
 
 MAIN = 4  # notebooks 00 to 03
+FOLDERS = ("SIAMESE_RUNS", "SIAMESE_DATA", "SIAMESE_CACHE", "SIAMESE_FONTS")
+# Without ipykernel's own log: a warning about sockets at each start, often an error at the end. Warnings of
+# Python code, errors of cells and the death of a kernel are not part of it.
+QUIET = ["--IPKernelApp.log_level=CRITICAL"]
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 
@@ -59,15 +57,16 @@ def notebook_files(everything: bool) -> list[Path]:
 
 
 def execute(notebook: Path, target: Path, parameters: dict | None = None) -> None:
-    """Run a notebook with papermill into `target`; a stale target is removed first, and only a finished run counts.
+    """Run a notebook with papermill into `target`; a stale target is removed first.
 
     Raises:
-        InputError: a parameter that the notebook does not have, or a cell or the kernel that failed (its message is passed on).
+        InputError: a parameter that the notebook lacks, or a cell or the kernel that failed.
     """
     import nbclient.exceptions
     import papermill
 
-    known = papermill.inspect_notebook(str(notebook))
+    source, result = (str(path).replace("{", "{{").replace("}", "}}") for path in (notebook, target))
+    known = papermill.inspect_notebook(source)  # papermill fills in braces of a path
     unknown = sorted(set(parameters or {}) - set(known))
     if unknown:
         raise InputError(
@@ -75,16 +74,16 @@ def execute(notebook: Path, target: Path, parameters: dict | None = None) -> Non
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
-    os.environ["PYTHONWARNINGS"] = "default"
     try:
         papermill.execute_notebook(
-            str(notebook),
-            str(target),
+            source,
+            result,
             parameters,
             kernel_name="python3",
             cwd=str(notebook.parent),
             progress_bar=False,
             log_output=True,
+            extra_arguments=QUIET,
         )
     except papermill.PapermillExecutionError as error:
         raise InputError(
@@ -98,7 +97,7 @@ def execute(notebook: Path, target: Path, parameters: dict | None = None) -> Non
 
 
 def refresh(executed: Path, notebook: Path) -> None:
-    """Put the outputs of an executed notebook into the committed one, without times, paths or injected cells."""
+    """Put the outputs of an executed notebook into the committed one, without times or injected cells."""
     import nbformat
 
     from siamese_lib.files import atomic_write
@@ -118,59 +117,73 @@ def refresh(executed: Path, notebook: Path) -> None:
         nbformat.write(kept, temporary)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the notebooks one after the other; 2 and one line where one fails."""
-    parser = argparse.ArgumentParser(prog="python -m siamese_lib.report.notebooks", description=__doc__)
-    parser.add_argument("--all", action="store_true", help="all notebooks, not only 00 to 03")
-    parser.add_argument("--refresh", action="store_true", help="write the outputs back into notebooks/")
-    options = parser.parse_args(arguments)
+def reproduce(everything: bool = False, write_back: bool = False) -> None:
+    """Run the notebooks one after the other, then print the paper's, the published and the new numbers.
+
+    Args:
+        everything: all notebooks, not only 00 to 03.
+        write_back: run all, and write their outputs back into notebooks/.
+
+    Raises:
+        InputError: an unknown profile, a notebook that failed, or one whose runs are not found afterwards.
+    """
     profile = os.environ.setdefault("SIAMESE_PROFILE", "quick")
-    try:
-        if profile not in PROFILES:
-            raise InputError(f"SIAMESE_PROFILE={profile!r} is unknown; choose one of {', '.join(PROFILES)}")
-        began = time.monotonic()
-        chosen = {
-            notebook: runs_folder() / "notebooks" / notebook.name
-            for notebook in notebook_files(options.all or options.refresh)
-        }
+    if profile not in PROFILES:
+        raise InputError(f"SIAMESE_PROFILE={profile!r} is unknown; choose one of {', '.join(PROFILES)}")
+    _make_folders_absolute()
+    began = time.monotonic()
+    chosen = {
+        notebook: runs_folder() / "notebooks" / notebook.name
+        for notebook in notebook_files(everything or write_back)
+    }
+    for notebook, target in chosen.items():
+        print(f"== {notebook.stem} ({profile})", flush=True)
+        execute(notebook, target)
+    if write_back:  # at the end, so that records name a commit without changes
         for notebook, target in chosen.items():
-            print(f"== {notebook.stem} ({profile})", flush=True)
-            execute(notebook, target)
-        if options.refresh:  # at the end, so that records name a commit without changes
-            for notebook, target in chosen.items():
-                refresh(target, notebook)
-        minutes = (time.monotonic() - began) / 60
-        print(f"== done in {minutes:.1f} minutes; executed notebooks: {runs_folder() / 'notebooks'}\n")
-        _print_comparison(profile)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+            refresh(target, notebook)
+    minutes = (time.monotonic() - began) / 60
+    print(f"== done in {minutes:.1f} minutes; executed notebooks: {runs_folder() / 'notebooks'}\n")
+    _print_comparison(chosen, profile)
 
 
-def _print_comparison(profile: str) -> None:
+def _make_folders_absolute() -> None:
+    """Folders are relative to the repository; kernels work in notebooks/ and must find the same ones."""
+    for name in FOLDERS:
+        if given := os.environ.get(name):
+            parts = given.split(os.pathsep) if name == "SIAMESE_FONTS" else [given]
+            folders = [str(repository_root() / Path(part).expanduser()) for part in parts if part]
+            os.environ[name] = os.pathsep.join(folders)
+
+
+def _print_comparison(notebooks: Iterable[Path], profile: str) -> None:
+    """Of each table that a notebook is named after: the lines that this machine ran, then what was not run.
+
+    Raises:
+        InputError: a notebook named after a table, and no run of that table.
+    """
     from siamese_lib.experiments.records import uses_stopgap, working_records
+    from siamese_lib.report.pages import comparison
     from siamese_lib.report.tables import compare
 
-    for table in TABLES:
-        if len(lines := compare(table, profile)):
-            print(
-                f"{table.capitalize()}, accuracy in percent, profile {profile} (the paper's budget and test set are larger: see README.md)"
+    tables = {table: notebook for notebook in notebooks for table in TABLES if f"_{table}_" in notebook.stem}
+    ran = [record for record in working_records() if record["config"]["profile"] == profile]
+    for table, notebook in tables.items():
+        if not any(record["config"]["table"] == table for record in ran):
+            raise InputError(
+                f"{notebook.name} ended without an error, but {runs_folder()} has no finished run of "
+                f"{table} in profile {profile}; set SIAMESE_RUNS to an absolute path and run again"
             )
-            print(lines.to_string(index=False, float_format="%.1f", na_rep=""), end="\n\n")
-    fallback = any(uses_stopgap(record) for record in working_records())
-    if fallback:
+        lines = compare(table, profile).dropna(subset="this machine")
+        if len(lines):
+            print(f"Table {TABLES[table].title}; accuracy in percent, profile {profile}")
+            print("(the paper's training and test set are larger: see README.md)")
+            print(comparison(lines), end="\n\n")
+    ran = [record for record in ran if record["config"]["table"] in tables]
+    if any(uses_stopgap(record) for record in ran):
         print(
-            "Runs with the PyPI faces (fonts = 1) are not comparable and not in the table; `make fonts` installs the Debian ones."
+            "Runs with the PyPI typefaces (fonts = 1) compare with nothing and are in no table; `make fonts`"
         )
-    reasons = {
-        f"{name}: {reason}"
-        for record in working_records()
-        for name, reason in record["not_run"].items()
-        if record["config"]["profile"] == profile
-    }
+        print("installs the Debian ones.")
+    reasons = {f"{name}: {reason}" for record in ran for name, reason in record["not_run"].items()}
     print("\nNot run:\n  " + "\n  ".join(sorted(reasons)) if reasons else "\nEverything asked for was run.")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

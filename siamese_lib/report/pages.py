@@ -1,0 +1,159 @@
+"""Tables as text: the files of results/, and the blocks between marks in README.md and results/README.md."""
+
+import json
+import re
+
+import pandas as pd
+
+from siamese_lib.errors import InputError
+from siamese_lib.experiments.records import published_records
+from siamese_lib.experiments.tables import OWN_NEGATIVES, TABLES
+from siamese_lib.files import repository_root, results_folder, write_text
+from siamese_lib.report.notebooks import notebook_files
+from siamese_lib.report.tables import by_font_frame, by_loss_and_mining, table_frame
+
+
+def percent(value: float | None) -> str:
+    """One decimal, or two where there are two (the paper's 91.25); empty for none."""
+    return f"{value:.2f}".removesuffix("0") if pd.notna(value) else ""
+
+
+def _one_decimal(value: float | None) -> str:
+    return f"{value:.1f}" if pd.notna(value) else ""
+
+
+def shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a table that a reader wants, as text."""
+    accuracy = [
+        _one_decimal(mean) + (f" ± {half:.1f}" if pd.notna(half) else "")
+        for mean, half in zip(frame.accuracy_mean, frame.accuracy_ci95, strict=True)
+    ]
+    protocol = frame.protocol.map(lambda name: f" {name}" if name else "")
+    columns = {
+        "row": frame.row,
+        "test set": frame.dataset + protocol + frame.classes.map(", {:,} classes".format),
+        "profile": frame.profile,
+        "batch": frame.batch,
+        "seeds": frame.seeds.astype(str),
+        "accuracy, %": accuracy,
+        "top-5, %": frame.top5_mean.map(_one_decimal),
+        "paper, %": frame.paper_accuracy.map(percent),
+        "images seen": frame.images_seen.map("{:,}".format),
+        "minutes": frame.minutes.map(_one_decimal),
+    }
+    return pd.DataFrame(columns)
+
+
+def summary(table3: pd.DataFrame) -> pd.DataFrame:
+    """README's small table: the paper's rows in profile `cpu` on simulated scans, then the best line of all.
+
+    Args:
+        table3: the lines of table3.csv.
+    """
+    complete = table3[(table3.dataset == "phd08-sim") & table3.paper_accuracy.notna()]
+    papers = complete[(complete.profile == "cpu") & (complete.batch == "pooled")]
+    best = complete.sort_values("accuracy_mean").tail(1).drop(index=papers.index, errors="ignore")
+    chosen = complete.loc[[*papers.index, *best.index]]
+    # the paper has no batches that choose their own negatives
+    chosen["paper_accuracy"] = chosen.paper_accuracy.mask(chosen.batch.isin(OWN_NEGATIVES))
+    columns = ["row", "batch", "images seen", "seeds", "accuracy, %", "paper, %"]
+    return shown(chosen)[columns]
+
+
+def notebook_table() -> pd.DataFrame:
+    """Notebooks with their titles, and the minutes of each profile in results/benchmarks/notebooks.csv."""
+    files, rows = notebook_files(everything=True), []
+    for path in files:
+        title = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).splitlines()[0]
+        rows.append({"notebook": f"[{path.stem}](notebooks/{path.name})", "shows": title.lstrip("# ")})
+    table = pd.DataFrame(rows, index=[path.stem for path in files])
+    measured = results_folder() / "benchmarks" / "notebooks.csv"
+    if measured.is_file():
+        for profile, lines in pd.read_csv(measured).groupby("profile", sort=False):
+            minutes = lines.set_index("notebook").minutes.reindex(table.index)
+            table[f"minutes, {profile}"] = minutes.map(_one_decimal)
+    return table
+
+
+def comparison(frame: pd.DataFrame) -> str:
+    """What `tables.compare` gives, as a terminal shows it; columns without a number are left out."""
+    text = frame.dropna(axis="columns", how="all")
+    formats = {"paper": percent, "published": _one_decimal, "this machine": _one_decimal}
+    text = text.assign(**{name: text[name].map(formats[name]) for name in text.columns if name in formats})
+    return text.to_string(index=False)
+
+
+def markdown(text: pd.DataFrame) -> str:
+    """A Markdown table of a frame of strings."""
+    rows = [list(text.columns), ["---"] * len(text.columns), *text.values.tolist()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def latex(text: pd.DataFrame) -> str:
+    """A LaTeX tabular (booktabs) of a frame of strings."""
+
+    def row(cells) -> str:
+        return " & ".join(map(_escape, cells)) + r" \\"
+
+    head = [r"\begin{tabular}{" + "l" * len(text.columns) + "}", r"\toprule", row(text.columns), r"\midrule"]
+    return "\n".join([*head, *map(row, text.values.tolist()), r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", r"\%").replace("_", r"\_").replace("±", r"$\pm$")
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """CSV with two decimals and empty cells for what there is not."""
+    return frame.to_csv(index=False, float_format="%.2f", lineterminator="\n")
+
+
+def write_tables() -> list[str]:
+    """Rebuild results/*.csv, .md, .tex and the blocks of both READMEs from the published records.
+
+    matrix.csv has every row that Table 2 was run with, table2.csv the paper's.
+
+    Returns:
+        Names of the files written.
+
+    Raises:
+        InputError: a damaged record, records that cannot share a line, or a README without its marks.
+    """
+    records, folder, written = published_records(), results_folder(), []
+    frames = {table: table_frame(records, table) for table in TABLES}
+    frames["matrix"] = frames["table2"]
+    frames["table2"] = frames["table2"][frames["table2"].row.isin(TABLES["table2"].paper)]
+    for name, frame in frames.items():
+        text = shown(frame)
+        for suffix, content in ((".csv", csv(frame)), (".md", markdown(text)), (".tex", latex(text))):
+            write_text(folder / f"{name}{suffix}", content)
+            written.append(f"results/{name}{suffix}")
+    fonts = [frame for table in TABLES if len(frame := by_font_frame(records, table))]
+    write_text(folder / "by_font.csv", csv(pd.concat(fonts) if fonts else by_font_frame([], "")))
+    matrix = by_loss_and_mining(frames["matrix"]).map(_one_decimal).reset_index()
+    blocks = {
+        "README.md": {"summary": summary(frames["table3"]), "notebooks": notebook_table()},
+        "results/README.md": {name: shown(frames[name]) for name in TABLES} | {"matrix": matrix},
+    }
+    for file, tables in blocks.items():
+        path = repository_root() / file
+        page = path.read_text(encoding="utf-8")
+        for name, table in tables.items():
+            page = with_block(page, name, markdown(table) if len(table) else "", file)
+        write_text(path, page)
+    return [*written, "results/by_font.csv", *blocks]
+
+
+def with_block(page: str, name: str, block: str, file: str) -> str:
+    """A page's text with the part between `<!-- NAME -->` and `<!-- /NAME -->` replaced.
+
+    Raises:
+        InputError: the two marks are not there exactly once.
+    """
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    marks = page.count(f"<!-- {name} -->"), page.count(f"<!-- /{name} -->")
+    if marks != (1, 1) or not pattern.search(page):
+        raise InputError(
+            f"{file} must hold <!-- {name} --> ... <!-- /{name} --> exactly once; put the marks back"
+        )
+    return pattern.sub(lambda match: match[1] + block + match[2], page)
