@@ -1,5 +1,6 @@
 """Eq. 8: nearest ideal vector, streamed over banks of images; beside it top-5 and Recall@1."""
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from siamese_lib.errors import InputError
 from siamese_lib.model import embed
 
 BOOTSTRAP = 1000  # resamples of the classes
+TIES = 0.01  # share of the images from which on ties are warned of
 BLOCK = 64  # rows of distances at a time: with all training samples of Hangul 5 MB
 
 
@@ -36,6 +38,7 @@ class Evaluation:
     correct: np.ndarray
     top5: int = 0
     recall: int = 0
+    ties: int = 0  # images as near to another ideal vector as to the nearest; they are no hits
     gallery: bool = False
     by: Mapping[str, Sequence[str]] = field(default_factory=dict)  # column of meta -> its first values
     groups: dict[str, dict[str, list[int]]] = field(
@@ -46,7 +49,7 @@ class Evaluation:
     def summary(self) -> dict:
         """Plain numbers for a record, in percent.
 
-        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, accuracy by font, by alphabet and by each index of
+        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, ties, accuracy by font, by alphabet and by each index of
         a PHD08 variant, the 50 classes read worst, the 50 most frequent confusions.
         """
         seen = self.total > 0
@@ -64,6 +67,7 @@ class Evaluation:
             "accuracy_interval": [float(low), float(high)],
             "top5": 100 * self.top5 / images,
             "recall_at_1": 100 * self.recall / images if self.gallery else None,
+            "ties": 100 * self.ties / images,
             "by_font": self._shares("font") or self._shares("face"),
             "by_alphabet": self._shares("alphabet"),
             "by_variant": {
@@ -137,8 +141,9 @@ def evaluate(
             continue
         embeddings = embed(forward, torch.as_tensor(bank.images, device=device), chunk)
         labels = torch.as_tensor(bank.labels, device=device)
-        near = nearest(embeddings, centroids, min(5, len(classes)))
-        hit = near[:, 0] == labels
+        near, tied = nearest(embeddings, centroids, min(5, len(classes)))
+        hit = (near[:, 0] == labels) & ~tied
+        result.ties += int(tied.sum())
         result.top5 += int((near == labels[:, None]).any(1).sum())
         if gallery is not None:
             result.recall += int(nearest_is_own(embeddings, gallery[0], own[labels]).sum())
@@ -149,23 +154,61 @@ def evaluate(
             zip(bank.labels[~hit].tolist(), near[:, 0].cpu().numpy()[~hit].tolist(), strict=True)
         )
         _count_groups(result, bank, hit, result.by)
+    if result.ties > TIES * result.total.sum():
+        warnings.warn(
+            f"{result.ties:,} of {result.total.sum():,} images are as near to two ideal vectors as float32 can tell; "
+            "they count as wrong: has the embedding collapsed?",
+            stacklevel=2,
+        )
     return result
 
 
-def nearest(embeddings: Tensor, references: Tensor, k: int) -> Tensor:
-    """(N, D) and (M, D) -> (N, k) numbers of the nearest references, nearest first."""
-    return torch.cat([scores.topk(k).indices for scores in _scores(embeddings, references)])
+def nearest(embeddings: Tensor, references: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The nearest references of each embedding.
+
+    Args:
+        embeddings: (N, D).
+        references: (M, D).
+        k: at most M.
+
+    Returns:
+        Numbers (N, k), nearest first, and (N,) bool: whether float32 cannot tell the nearest from the second (a tie).
+    """
+    limit = _resolution(embeddings, references)
+    numbers, ties = [], []
+    for scores in _scores(embeddings, references):
+        best = scores.topk(min(max(k, 2), scores.shape[1]))
+        numbers.append(best.indices[:, :k])
+        ties.append(best.values[:, :1] - best.values[:, 1:2] <= limit)
+    return torch.cat(numbers), torch.cat(ties).any(1)  # one reference alone has no tie
 
 
 def nearest_is_own(embeddings: Tensor, references: Tensor, own: Tensor) -> Tensor:
-    """(N, D), (M, D) and the numbers of each one's own references (N, j), -1 for none -> (N,) bool: whether one of those is the nearest."""
-    parts = zip(_scores(embeddings, references), own.split(BLOCK), strict=True)
-    return torch.cat(
-        [
-            (scores.gather(1, mine.clamp(min=0)).amax(1) >= scores.amax(1)) & (mine[:, 0] >= 0)
-            for scores, mine in parts
-        ]
-    )
+    """Whether the nearest reference of each embedding is one of its own; a tie with another's is no.
+
+    Args:
+        embeddings: (N, D).
+        references: (M, D).
+        own: (N, j) numbers of each embedding's own references, -1 for none.
+
+    Returns:
+        (N,) bool.
+    """
+    limit, hits = _resolution(embeddings, references), []
+    for scores, mine in zip(_scores(embeddings, references), own.split(BLOCK), strict=True):
+        columns = mine.clamp(min=0)
+        best = scores.gather(1, columns).amax(1)
+        others = scores.scatter_(1, columns, -torch.inf).amax(1)
+        hits.append((best > others + limit) & (mine[:, 0] >= 0))
+    return torch.cat(hits)
+
+
+def _resolution(embeddings: Tensor, references: Tensor) -> Tensor:
+    """The difference of two scores (below) that rounding of the embeddings themselves can make."""
+    middle = references.mean(0)
+    size = torch.maximum(embeddings.norm(dim=1).max(), references.norm(dim=1).max())
+    reach = (embeddings - middle).norm(dim=1).max() + (references - middle).norm(dim=1).max()
+    return 4 * torch.finfo(embeddings.dtype).eps * size * reach
 
 
 def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
