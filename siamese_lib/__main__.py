@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--variants", type=int, help="PHD08 variants a font of the simulated test set; default the profile's"
     )
+    run.add_argument("--jobs", type=int, help="runs side by side; default one a core on a CPU, one on CUDA")
     run.set_defaults(command=_run)
     tables = commands.add_parser(
         "tables", help="rebuild the tables of results/ and README.md from the published records"
@@ -69,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from siamese_lib.experiments.run import Run, run_table
+    from siamese_lib.experiments.grid import run_table
+    from siamese_lib.experiments.run import Run
 
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun one speaks
     not_run = {}
@@ -93,6 +95,7 @@ def _run(options: argparse.Namespace) -> None:
         sets=options.evaluate,
         variants=options.variants,
         device=options.device,
+        jobs=options.jobs,
         finished=finished,
     )
     for name, reason in not_run.items() if first else ():

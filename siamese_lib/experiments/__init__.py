@@ -11,7 +11,7 @@ _LAZY = {
     "RunConfig": "siamese_lib.experiments.config",
     "make_config": "siamese_lib.experiments.config",
     "run_one": "siamese_lib.experiments.run",
-    "run_table": "siamese_lib.experiments.run",
+    "run_table": "siamese_lib.experiments.grid",
 }
 
 __all__ = list(_LAZY)

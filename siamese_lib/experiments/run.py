@@ -16,11 +16,10 @@ from torch import Tensor
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.evaluation import evaluate
 from siamese_lib.experiments.build import build_trainer, make_loss
-from siamese_lib.experiments.config import RunConfig, make_config, run_id
+from siamese_lib.experiments.config import RunConfig, run_id
 from siamese_lib.experiments.datasets import TrainingData, data_of
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.records import check_writable, environment, load_record, save_arrays
-from siamese_lib.experiments.tables import choose, table_named
 from siamese_lib.experiments.test_sets import (
     Scorer,
     check_sets,
@@ -61,6 +60,7 @@ def run_one(
     sets: Iterable[str] | None = None,
     variants: int | None = None,
     progress: bool = True,
+    report: Callable[[dict], None] | None = None,
 ) -> Run:
     """Train and evaluate one row with one seed; a finished run is reused, an unfinished one resumed.
 
@@ -71,6 +71,7 @@ def run_one(
         sets: test sets (names of TEST_SETS), default all of the network; one whose data is not there is noted under `not_run`.
         variants: PHD08 variants a font of the simulated test set; default the profile's.
         progress: whether to show a text bar.
+        report: called with each line of history while training.
 
     Raises:
         InputError: unknown set, number of variants, seed or device, no data folder where SIAMESE_DATA points, unwritable
@@ -92,7 +93,9 @@ def run_one(
         if path.is_file():
             record = load_record(path)
         else:
-            record = {"id": identifier} | _train(config, seed, chosen, data, folder, progress, processes)
+            record = {"id": identifier} | _train(
+                config, seed, chosen, data, folder, progress, processes, report
+            )
             if processes.first:
                 write_json(path, record)
                 (folder / "checkpoint.pt").unlink(missing_ok=True)
@@ -100,59 +103,6 @@ def run_one(
             _evaluate_missing(record, config, folder, chosen, data, sets, variants, progress)
     processes.wait()
     return Run(record if processes.first else load_record(path), folder)
-
-
-def run_table(
-    table: str,
-    rows: Iterable[str] | None = None,
-    protocols: Iterable[str] | None = None,
-    seeds: Iterable[int] | None = None,
-    *,
-    profile: str = "quick",
-    batch: str | None = None,
-    sets: Iterable[str] | None = None,
-    variants: int | None = None,
-    device: str | None = None,
-    progress: bool = True,
-    finished: Callable[[Run], None] | None = None,
-    **changes,
-) -> list[Run]:
-    """Rows of a table, each with every seed, in the order of protocols, rows, seeds.
-
-    Args:
-        table: a key of TABLES.
-        rows: names of rows; default the paper's that the batch can run.
-        protocols: networks of Table 4 (`drawers`, `alphabets`); default those that the wanted sets need.
-        seeds: default as many as the profile has, from 0.
-        profile: a key of PROFILES.
-        batch: of BATCHES; default the profile's.
-        sets, variants, device, progress: as in `run_one`; a network is tested on those of the sets that are its own.
-        finished: called with each run as soon as it is there.
-        changes: other fields of RunConfig.
-
-    Raises:
-        InputError: as `make_config` and `run_one`, before anything is trained where that can be known.
-    """
-    of_table, of_profile = table_named(table), PROFILES[choose("profile", profile, PROFILES)]
-    rows = of_table.rows(batch or of_profile.settings.get("batch", "pooled")) if rows is None else list(rows)
-    seeds = range(of_profile.seeds) if seeds is None else list(seeds)
-    for seed in seeds:
-        check_seed(seed)
-    networks = of_table.protocols if protocols is None else list(protocols)
-    wanted = known_sets(sets, [name for network in networks for name in test_sets_of(network)])
-    plan = []
-    for network in networks:
-        own = [name for name in test_sets_of(network) if name in wanted]
-        of_network = changes | ({"protocol": network} if network else {})
-        if own:
-            plan += [(make_config(table, row, profile, batch, **of_network), own) for row in rows]
-    runs = []
-    for config, own in plan:
-        for seed in seeds:
-            runs.append(run_one(config, seed, device, own, variants, progress))
-            if finished is not None:
-                finished(runs[-1])
-    return runs
 
 
 def check_seed(seed: int) -> None:
@@ -187,6 +137,7 @@ def _train(
     folder: Path,
     progress: bool,
     processes: Processes,
+    report: Callable[[dict], None] | None,
 ) -> dict:
     """Train; every process returns the record, the first one has written model.pt and arrays.npz."""
     from tqdm import tqdm
@@ -204,13 +155,15 @@ def _train(
         mininterval=1,
     ) as bar:
 
-        def report(line: dict) -> None:
+        def advance(line: dict) -> None:
             bar.set_postfix_str(
                 f"loss {line['loss']:.3g}, validation {line['accuracy']:.1f} %", refresh=False
             )
             bar.update(min(line["images"], config.images) - bar.n)
+            if report is not None:
+                report(line)
 
-        trainer = build_trainer(config, seed, device, data, folder / "checkpoint.pt", report, processes)
+        trainer = build_trainer(config, seed, device, data, folder / "checkpoint.pt", advance, processes)
         bar.update(min(trainer.step * trainer.batch.images_a_step, config.images))
         statistics = trainer.fit()
     refer = data.references or data.train

@@ -16,6 +16,7 @@ from siamese_lib.errors import InputError
 from siamese_lib.experiments import datasets, test_sets
 from siamese_lib.experiments import run as run_module
 from siamese_lib.experiments.config import RunConfig, make_config
+from siamese_lib.experiments.grid import run_table
 from siamese_lib.experiments.records import load_record
 from siamese_lib.files import write_json
 from siamese_lib.mining import UniformPositives
@@ -372,4 +373,4 @@ def test_seeds_outside_their_range_are_refused(seed):
     with pytest.raises(InputError, match=r"seed=.*: a whole number from 0 to 2\^63 - 1"):
         run_module.run_one(config(), seed, "cpu")
     with pytest.raises(InputError, match=r"seed=.*: a whole number from 0 to 2\^63 - 1"):
-        run_module.run_table("table3", ["random"], seeds=[0, seed])
+        run_table("table3", ["random"], seeds=[0, seed])
