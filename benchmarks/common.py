@@ -55,10 +55,12 @@ def peak_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def in_own_process(module: str, *arguments: str, threads: int | None = None) -> dict:
+def in_own_process(
+    module: str, *arguments: str, threads: int | None = None, variables: dict[str, str] | None = None
+) -> dict:
     """Run `python -m module arguments` and parse the last line of its output, so that peak memory and compiled code are its own."""
     command = [sys.executable, "-m", module, *arguments]
-    variables = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    variables = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {}) | (variables or {})
     done = subprocess.run(command, cwd=repository_root(), stdout=subprocess.PIPE, text=True, env=variables)
     if done.returncode:
         raise SystemExit(f"error: {' '.join(command)} ended with {done.returncode}")

@@ -18,9 +18,9 @@ from siamese_lib import runtime
 from siamese_lib.data.phd08 import FONTS
 from siamese_lib.data.phd08_simulated import iter_simulated_phd08
 from siamese_lib.evaluation import evaluate
+from siamese_lib.experiments.build import make_loss
 from siamese_lib.experiments.config import make_config
-from siamese_lib.experiments.run import make_loss
-from siamese_lib.experiments.tasks import data_of
+from siamese_lib.experiments.datasets import data_of
 from siamese_lib.model import EmbeddingNet, embed
 from siamese_lib.runtime import choose_device
 from siamese_lib.statistics import class_statistics

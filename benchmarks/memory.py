@@ -9,8 +9,9 @@ import os
 import tempfile
 
 from benchmarks.common import in_own_process, load, peak_mb, publish
-from siamese_lib.experiments.config import BATCHES, make_config
+from siamese_lib.experiments.config import make_config
 from siamese_lib.experiments.run import run_one
+from siamese_lib.experiments.tables import BATCHES
 from siamese_lib.runtime import choose_device
 
 IMAGES = 20_480
@@ -23,10 +24,10 @@ def main() -> None:
     options = parser.parse_args()
     device = choose_device(options.device)
     if options.batch:
-        config = make_config("table3", "random", "quick", options.batch, images=IMAGES, updates=2, variants=1)
+        config = make_config("table3", "random", "quick", options.batch, images=IMAGES, updates=2)
         with tempfile.TemporaryDirectory() as folder:
             os.environ["SIAMESE_RUNS"] = folder
-            record = run_one(config, 0, str(device), ["phd08-sim"], progress=False).record
+            record = run_one(config, 0, str(device), ["phd08-sim"], 1, progress=False).record
         seen, tested = record["totals"]["images_seen"], record["evaluations"]["phd08-sim"]["images"]
         print(
             json.dumps(

@@ -15,9 +15,9 @@ import torch
 
 from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
 from benchmarks.scale import made_up
+from siamese_lib.experiments.build import build_trainer
 from siamese_lib.experiments.config import make_config
-from siamese_lib.experiments.run import build_trainer
-from siamese_lib.experiments.tasks import TrainingData
+from siamese_lib.experiments.datasets import TrainingData
 from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased
 from siamese_lib.model import embed
 from siamese_lib.runtime import choose_device, seeded_generator

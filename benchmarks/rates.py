@@ -16,8 +16,8 @@ import os
 from benchmarks.common import kept, publish, side_by_side
 from benchmarks.pml import SETUPS
 from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
-from siamese_lib.experiments.config import BATCHES, LOSSES
-from siamese_lib.experiments.run import accuracy_of
+from siamese_lib.experiments.tables import BATCHES, LOSSES
+from siamese_lib.experiments.test_sets import accuracy_of
 from siamese_lib.runtime import choose_device
 
 IMAGES = 120_000

@@ -15,9 +15,9 @@ import torch
 
 from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
 from siamese_lib.data.bank import ImageBank
+from siamese_lib.experiments.build import build_trainer
 from siamese_lib.experiments.config import make_config
-from siamese_lib.experiments.run import build_trainer
-from siamese_lib.experiments.tasks import TrainingData
+from siamese_lib.experiments.datasets import TrainingData
 from siamese_lib.runtime import choose_device
 
 CLASSES = (256, 512, 1024, 2350, 4096, 11172)

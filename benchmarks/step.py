@@ -14,9 +14,11 @@ from statistics import median
 import torch
 
 from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
-from siamese_lib.experiments.config import BATCHES, PROFILES, make_config
-from siamese_lib.experiments.run import build_trainer
-from siamese_lib.experiments.tasks import data_of
+from siamese_lib.experiments.build import build_trainer
+from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.datasets import data_of
+from siamese_lib.experiments.profiles import PROFILES
+from siamese_lib.experiments.tables import BATCHES
 from siamese_lib.model import to_float
 from siamese_lib.runtime import choose_device
 
@@ -67,7 +69,7 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
         "bare_images_per_s": bare_rate,
         "ratio": whole / bare_rate,
         "peak_mb": peak_mb(device),
-        "ratio_cpu_updates": rate(images, times["step"], passes[4], PROFILES["cpu"]["images"] / 20)
+        "ratio_cpu_updates": rate(images, times["step"], passes[4], PROFILES["cpu"].settings["images"] / 20)
         / bare_rate,
         "step_seconds": times["step"],
         "bare_seconds": times["bare"],

@@ -18,9 +18,10 @@ import pandas as pd
 
 from benchmarks.common import kept, load, publish
 from siamese_lib.errors import InputError
+from siamese_lib.experiments.build import build_trainer
 from siamese_lib.experiments.config import make_config
-from siamese_lib.experiments.run import accuracy_of, build_trainer
-from siamese_lib.experiments.tasks import data_of
+from siamese_lib.experiments.datasets import data_of
+from siamese_lib.experiments.test_sets import accuracy_of
 from siamese_lib.files import results_folder
 from siamese_lib.runtime import choose_device
 

@@ -6,16 +6,8 @@ import os
 import sys
 
 from siamese_lib.errors import InputError
-from siamese_lib.experiments.config import (
-    BATCHES,
-    PROFILES,
-    PROTOCOLS,
-    ROWS,
-    SEEDS,
-    TABLES,
-    make_config,
-    rows_of,
-)
+from siamese_lib.experiments.profiles import PROFILES
+from siamese_lib.experiments.tables import BATCHES, MININGS, TABLES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="train and evaluate rows of a table")
     run.add_argument("table", help=f"one of {', '.join(TABLES)}")
-    rows = f"how classes are mined ({', '.join(ROWS)}), with contrastive/ or triplet/ in front for another loss; in table2 always with the loss"
+    rows = f"how classes are mined ({', '.join(MININGS)}), with contrastive/ or triplet/ in front for another loss; in table2 always with the loss"
     run.add_argument("--row", nargs="+", help=f"{rows}. Default: the paper's")
     run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
     run.add_argument(
@@ -56,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--variants", type=int, help="PHD08 variants a font of the simulated test set; default the profile's"
     )
+    run.add_argument("--jobs", type=int, help="runs side by side; default one a core on a CPU, one on CUDA")
     run.set_defaults(command=_run)
     tables = commands.add_parser(
         "tables", help="rebuild the tables of results/ and README.md from the published records"
@@ -77,48 +70,36 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from siamese_lib.experiments.run import run_one
+    from siamese_lib.experiments.grid import run_table
+    from siamese_lib.experiments.run import Run
 
-    changes = {} if options.variants is None else {"variants": options.variants}
-    if options.table not in TABLES:
-        raise InputError(f"table={options.table!r} is unknown; choose one of {', '.join(TABLES)}")
-    rows = options.row or rows_of(
-        options.table, options.batch or PROFILES.get(options.profile, {}).get("batch", "pooled")
-    )
-    seeds = range(SEEDS.get(options.profile, 1)) if options.seed is None else options.seed
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun one speaks
     not_run = {}
-    for protocol, sets in _networks(options.table, options.evaluate):
-        of = changes | ({"protocol": protocol} if protocol else {})
-        for config in [make_config(options.table, row, options.profile, options.batch, **of) for row in rows]:
-            for seed in seeds:
-                record = run_one(config, seed, options.device, sets).record
-                not_run |= record["not_run"]
-                results = "  ".join(
-                    f"{name} {result['accuracy']:.2f} %" for name, result in record["evaluations"].items()
-                )
-                if first:
-                    print(
-                        f"{record['id']}  {config.row}  seed {seed}  {record['totals']['seconds']:.0f} s  {results}",
-                        flush=True,
-                    )
+
+    def finished(run: Run) -> None:
+        record = run.record
+        not_run.update(record["not_run"])
+        if first:
+            results = "  ".join(
+                f"{name} {result['accuracy']:.2f} %" for name, result in record["evaluations"].items()
+            )
+            row, seconds = record["config"]["row"], record["totals"]["seconds"]
+            print(f"{record['id']}  {row}  seed {record['seed']}  {seconds:.0f} s  {results}", flush=True)
+
+    run_table(
+        options.table,
+        options.row,
+        seeds=options.seed,
+        profile=options.profile,
+        batch=options.batch,
+        sets=options.evaluate,
+        variants=options.variants,
+        device=options.device,
+        jobs=options.jobs,
+        finished=finished,
+    )
     for name, reason in not_run.items() if first else ():
         print(f"not evaluated on {name}: {reason}")
-
-
-def _networks(table: str, wanted: list[str] | None) -> list[tuple[str, list[str]]]:
-    """Protocols that a table's test sets need, each with those of its sets that are wanted (None: all); another network is trained for each."""
-    from siamese_lib.experiments.tasks import SETS
-
-    protocols = list(PROTOCOLS) if TABLES.get(table, {}).get("protocol") else [""]
-    known = [name for protocol in protocols for name in SETS[protocol]]
-    if unknown := sorted(set(wanted or ()) - set(known)):
-        raise InputError(f"evaluation set {', '.join(unknown)} is unknown; choose of {', '.join(known)}")
-    chosen = [
-        (protocol, [name for name in SETS[protocol] if wanted is None or name in wanted])
-        for protocol in protocols
-    ]
-    return [(protocol, sets) for protocol, sets in chosen if sets]
 
 
 def _tables(options: argparse.Namespace) -> None:

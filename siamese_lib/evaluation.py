@@ -1,20 +1,32 @@
 """Eq. 8: nearest ideal vector, streamed over banks of images; beside it top-5 and Recall@1."""
 
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from siamese_lib.data.bank import ImageBank
-from siamese_lib.data.phd08 import FIELDS, FONTS
 from siamese_lib.errors import InputError
 from siamese_lib.model import embed
 
 BOOTSTRAP = 1000  # resamples of the classes
+TIES = 0.01  # share of the images from which on ties are warned of
 BLOCK = 64  # rows of distances at a time: with all training samples of Hangul 5 MB
+
+
+class LabelledImages(Protocol):
+    """What is evaluated: uint8 images (N, 37, 37), labels (N,), names of the classes, and a table of facts or None (ImageBank is one)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: list[str]
+    meta: object
+
+    def __len__(self) -> int: ...
 
 
 @dataclass
@@ -26,7 +38,9 @@ class Evaluation:
     correct: np.ndarray
     top5: int = 0
     recall: int = 0
+    ties: int = 0  # images as near to another ideal vector as to the nearest; they are no hits
     gallery: bool = False
+    by: Mapping[str, Sequence[str]] = field(default_factory=dict)  # column of meta -> its first values
     groups: dict[str, dict[str, list[int]]] = field(
         default_factory=dict
     )  # column of meta -> value -> [correct, total]
@@ -35,7 +49,7 @@ class Evaluation:
     def summary(self) -> dict:
         """Plain numbers for a record, in percent.
 
-        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, accuracy by font, by alphabet and by each index of
+        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, ties, accuracy by font, by alphabet and by each index of
         a PHD08 variant, the 50 classes read worst, the 50 most frequent confusions.
         """
         seen = self.total > 0
@@ -53,9 +67,14 @@ class Evaluation:
             "accuracy_interval": [float(low), float(high)],
             "top5": 100 * self.top5 / images,
             "recall_at_1": 100 * self.recall / images if self.gallery else None,
+            "ties": 100 * self.ties / images,
             "by_font": self._shares("font") or self._shares("face"),
             "by_alphabet": self._shares("alphabet"),
-            "by_variant": {index: self._shares(index) for index in FIELDS if index in self.groups},
+            "by_variant": {
+                column: self._shares(column)
+                for column in self.groups
+                if column not in ("font", "face", "alphabet")
+            },
             "worst_classes": self._worst(50),
             "confusions": [
                 [self.classes[t], self.classes[p], n] for (t, p), n in self.confusions.most_common(50)
@@ -73,19 +92,22 @@ class Evaluation:
         return [[self.classes[c], float(accuracy[c]), int(self.total[c])] for c in order]
 
     def _shares(self, column: str) -> dict[str, dict]:
-        return {
-            value: {"accuracy": 100 * c / t, "images": t}
-            for value, (c, t) in sorted(self.groups.get(column, {}).items(), key=_in_order)
-        }
+        first = list(self.by.get(column, ()))
+        groups = sorted(
+            self.groups.get(column, {}).items(),
+            key=lambda item: (first.index(item[0]) if item[0] in first else len(first), item[0]),
+        )
+        return {value: {"accuracy": 100 * c / t, "images": t} for value, (c, t) in groups}
 
 
 def evaluate(
     forward: Callable[[Tensor], Tensor],
     centroids: Tensor,
     classes: list[str],
-    banks: Iterable[ImageBank],
+    banks: Iterable[LabelledImages],
     gallery: tuple[Tensor, Tensor] | None = None,
     chunk: int = 256,
+    by: Mapping[str, Sequence[str]] | None = None,
 ) -> Evaluation:
     """Classify every image by the nearest ideal vector among all training classes.
 
@@ -98,12 +120,15 @@ def evaluate(
             nearest single training sample is of their class (ours: test images of one class are copies of a few scans, so neighbours among
             them say little).
         chunk: images embedded at once.
+        by: columns of the banks' meta by whose values answers are counted too, each with the values that come first in
+            a summary, in their order; all others follow by name.
     """
     result = Evaluation(
         classes,
         np.zeros(len(classes), np.int64),
         np.zeros(len(classes), np.int64),
         gallery=gallery is not None,
+        by=by or {},
     )
     device = centroids.device
     own = None if gallery is None else _samples_of_classes(gallery[1], len(classes))
@@ -116,8 +141,9 @@ def evaluate(
             continue
         embeddings = embed(forward, torch.as_tensor(bank.images, device=device), chunk)
         labels = torch.as_tensor(bank.labels, device=device)
-        near = nearest(embeddings, centroids, min(5, len(classes)))
-        hit = near[:, 0] == labels
+        near, tied = nearest(embeddings, centroids, min(5, len(classes)))
+        hit = (near[:, 0] == labels) & ~tied
+        result.ties += int(tied.sum())
         result.top5 += int((near == labels[:, None]).any(1).sum())
         if gallery is not None:
             result.recall += int(nearest_is_own(embeddings, gallery[0], own[labels]).sum())
@@ -127,24 +153,62 @@ def evaluate(
         result.confusions.update(
             zip(bank.labels[~hit].tolist(), near[:, 0].cpu().numpy()[~hit].tolist(), strict=True)
         )
-        _count_groups(result, bank, hit)
+        _count_groups(result, bank, hit, result.by)
+    if result.ties > TIES * result.total.sum():
+        warnings.warn(
+            f"{result.ties:,} of {result.total.sum():,} images are as near to two ideal vectors as float32 can tell; "
+            "they count as wrong: has the embedding collapsed?",
+            stacklevel=2,
+        )
     return result
 
 
-def nearest(embeddings: Tensor, references: Tensor, k: int) -> Tensor:
-    """(N, D) and (M, D) -> (N, k) numbers of the nearest references, nearest first."""
-    return torch.cat([scores.topk(k).indices for scores in _scores(embeddings, references)])
+def nearest(embeddings: Tensor, references: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The nearest references of each embedding.
+
+    Args:
+        embeddings: (N, D).
+        references: (M, D).
+        k: at most M.
+
+    Returns:
+        Numbers (N, k), nearest first, and (N,) bool: whether float32 cannot tell the nearest from the second (a tie).
+    """
+    limit = _resolution(embeddings, references)
+    numbers, ties = [], []
+    for scores in _scores(embeddings, references):
+        best = scores.topk(min(max(k, 2), scores.shape[1]))
+        numbers.append(best.indices[:, :k])
+        ties.append(best.values[:, :1] - best.values[:, 1:2] <= limit)
+    return torch.cat(numbers), torch.cat(ties).any(1)  # one reference alone has no tie
 
 
 def nearest_is_own(embeddings: Tensor, references: Tensor, own: Tensor) -> Tensor:
-    """(N, D), (M, D) and the numbers of each one's own references (N, j), -1 for none -> (N,) bool: whether one of those is the nearest."""
-    parts = zip(_scores(embeddings, references), own.split(BLOCK), strict=True)
-    return torch.cat(
-        [
-            (scores.gather(1, mine.clamp(min=0)).amax(1) >= scores.amax(1)) & (mine[:, 0] >= 0)
-            for scores, mine in parts
-        ]
-    )
+    """Whether the nearest reference of each embedding is one of its own; a tie with another's is no.
+
+    Args:
+        embeddings: (N, D).
+        references: (M, D).
+        own: (N, j) numbers of each embedding's own references, -1 for none.
+
+    Returns:
+        (N,) bool.
+    """
+    limit, hits = _resolution(embeddings, references), []
+    for scores, mine in zip(_scores(embeddings, references), own.split(BLOCK), strict=True):
+        columns = mine.clamp(min=0)
+        best = scores.gather(1, columns).amax(1)
+        others = scores.scatter_(1, columns, -torch.inf).amax(1)
+        hits.append((best > others + limit) & (mine[:, 0] >= 0))
+    return torch.cat(hits)
+
+
+def _resolution(embeddings: Tensor, references: Tensor) -> Tensor:
+    """The difference of two scores (below) that rounding of the embeddings themselves can make."""
+    middle = references.mean(0)
+    size = torch.maximum(embeddings.norm(dim=1).max(), references.norm(dim=1).max())
+    reach = (embeddings - middle).norm(dim=1).max() + (references - middle).norm(dim=1).max()
+    return 4 * torch.finfo(embeddings.dtype).eps * size * reach
 
 
 def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
@@ -169,17 +233,12 @@ def _samples_of_classes(labels: Tensor, num_classes: int) -> Tensor:
     )
 
 
-def _count_groups(result: Evaluation, bank: ImageBank, hit: np.ndarray) -> None:
-    for column in ("font", "face", "alphabet", *FIELDS) if bank.meta is not None else ():
+def _count_groups(result: Evaluation, bank: LabelledImages, hit: np.ndarray, by: Iterable[str]) -> None:
+    for column in by if bank.meta is not None else ():
         if column in bank.meta:
             values = bank.meta[column].to_numpy()
-            for value in np.unique(values):
+            for value in dict.fromkeys(values.tolist()):
                 of = values == value
                 counts = result.groups.setdefault(column, {}).setdefault(str(value), [0, 0])
                 counts[0] += int(hit[of].sum())
                 counts[1] += int(of.sum())
-
-
-def _in_order(item: tuple[str, list[int]]) -> tuple[int, str]:
-    """PHD08's fonts in the order of its files, others by name."""
-    return (FONTS.index(item[0]) if item[0] in FONTS else len(FONTS)), item[0]

@@ -93,8 +93,8 @@ def without_training(monkeypatch, tmp_path):
 
     from siamese_lib.data.bank import ImageBank
     from siamese_lib.data.hangul_classes import class_list
+    from siamese_lib.experiments import datasets
     from siamese_lib.experiments import run as run_module
-    from siamese_lib.experiments import tasks
 
     bank = ImageBank(
         np.full((2350, 37, 37), 255, np.uint8),
@@ -102,12 +102,12 @@ def without_training(monkeypatch, tmp_path):
         class_list(2350),
         pd.DataFrame({"face": ["a"] * 2350}),
     )
-    data = tasks.TrainingData(bank, bank, {"fonts": {"fallback": False}})
+    data = datasets.TrainingData(bank, bank, {"fonts": {"fallback": False}})
     asked = []
 
-    def train(config, seed, device, data, folder, progress, processes):
+    def train(config, seed, device, data, folder, progress, processes, report):
         asked.append(config)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         torch.save(
             {"model": run_module.EmbeddingNet().state_dict(), "centroids": torch.rand(2350, 25)},
             folder / "model.pt",
@@ -122,7 +122,7 @@ def without_training(monkeypatch, tmp_path):
         }
         return empty | {"totals": {"seconds": 0.0}, "evaluations": {"validation": {"accuracy": 20.0}}}
 
-    monkeypatch.setattr(tasks, "data_of", lambda _: data)
+    monkeypatch.setattr(run_module, "data_of", lambda _: data)
     monkeypatch.setattr(run_module, "_train", train)
     for name in ("runs", "data"):
         (tmp_path / name).mkdir()

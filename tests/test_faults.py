@@ -14,7 +14,7 @@ from siamese_lib.data.glyphs import masters
 from siamese_lib.data.omniglot import load_omniglot
 from siamese_lib.data.phd08 import load_phd08
 from siamese_lib.errors import InputError
-from siamese_lib.experiments import records, tasks
+from siamese_lib.experiments import datasets, records, test_sets
 from siamese_lib.experiments import run as run_module
 from siamese_lib.experiments.config import make_config, run_id
 from siamese_lib.experiments.records import load_record
@@ -177,12 +177,12 @@ def test_no_font_at_all(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SIAMESE_FONTS", str(tmp_path))
     monkeypatch.setenv("SIAMESE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(faces, "PYPI_PACKAGES", ())
-    for cached in (tasks.training_data, tasks.simulated_manifest):
+    for cached in (datasets.training_data, test_sets.simulated_manifest):
         cached.cache_clear()
     try:
         assert "Hangul faces were not found" in (message := fails(capsys, *SMOKE)) and "make fonts" in message
     finally:
-        for cached in (tasks.training_data, tasks.simulated_manifest):
+        for cached in (datasets.training_data, test_sets.simulated_manifest):
             cached.cache_clear()
 
 
@@ -212,7 +212,7 @@ def test_broken_files_of_a_run(debian_faces, monkeypatch, tmp_path, capsys, name
     """Left by a full disk or another program: named, and gone when deleted as the message says."""
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
     identifier = run_id(
-        make_config("table3", "random", "smoke"), 0, "cpu", tasks.training_data(40, "aspect").manifest
+        make_config("table3", "random", "smoke"), 0, "cpu", datasets.training_data(40, "aspect").manifest
     )
     path = tmp_path / identifier / name
     path.parent.mkdir()

@@ -9,9 +9,10 @@ import torch
 
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError
-from siamese_lib.experiments.config import ROWS, make_config, rows_of
-from siamese_lib.experiments.run import build_trainer
-from siamese_lib.experiments.tasks import TrainingData
+from siamese_lib.experiments.build import build_trainer
+from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.datasets import TrainingData
+from siamese_lib.experiments.tables import MININGS, TABLES
 from siamese_lib.runtime import choose_device
 from siamese_lib.statistics import class_statistics
 from siamese_lib.training import Plan
@@ -71,12 +72,12 @@ def same_bits(one, other) -> bool:
         *[
             (row, batch)
             for batch in ("pooled", "literal")
-            for row in [*ROWS, "contrastive/random", "triplet/auto-clustering"]
+            for row in [*MININGS, "contrastive/random", "triplet/auto-clustering"]
         ],
         *[
             (row, batch)
             for batch in ("pooled-hard", "pooled-near")
-            for row in [*rows_of("table3", batch), "contrastive/random"]
+            for row in [*TABLES["table3"].rows(batch), "contrastive/random"]
         ],
     ],
 )

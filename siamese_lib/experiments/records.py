@@ -87,7 +87,16 @@ def load_record(path: Path) -> dict:
     if missing:
         raise InputError(f"record {path} lacks {', '.join(missing)}; delete it and run the row again")
     record["config"] = DEFAULTS | record["config"]
+    record["config"].pop("variants", None)  # once a field; each evaluation says it itself
     return record
+
+
+def run_kind(record: dict) -> str:
+    """What must agree for two runs of different rows to be compared: budget, batch, framing, data, method and device."""
+    fields = ("table", "profile", "batch", "num_classes", "framing", "images", "updates")
+    config = {name: record["config"].get(name) for name in fields}
+    parts = [config, record["manifest"], record.get("method_version"), record["device"]["type"]]
+    return json.dumps(parts, sort_keys=True)
 
 
 def uses_stopgap(record: dict) -> bool:

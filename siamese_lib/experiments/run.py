@@ -1,56 +1,44 @@
 """From a configuration to a finished record: data, method, training, evaluation."""
 
+import contextlib
 import dataclasses
 import datetime
-import functools
 import json
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from siamese_lib.augment import Augmentation
-from siamese_lib.batches import Batch, ClassSamples, LiteralPairs, LiteralTriplets, Loss
-from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.evaluation import evaluate
-from siamese_lib.experiments import tasks
+from siamese_lib.experiments.build import build_trainer, make_loss
 from siamese_lib.experiments.config import RunConfig, run_id
+from siamese_lib.experiments.datasets import TrainingData, data_of
+from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.records import check_writable, environment, load_record, save_arrays
-from siamese_lib.experiments.tasks import SETS, TrainingData, references_of
+from siamese_lib.experiments.test_sets import (
+    Scorer,
+    check_sets,
+    known_sets,
+    outdated,
+    references_of,
+    test_sets_of,
+)
 from siamese_lib.files import atomic_write, runs_folder, write_json
-from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
-from siamese_lib.mining import (
-    AutoClustering,
-    AutoProbabilistic,
-    DistanceBased,
-    EqualGroups,
-    HardMining,
-    UniformNegatives,
-    UniformPositives,
-)
-from siamese_lib.model import EmbeddingNet, embed
-from siamese_lib.pools import (
-    ClassesAlone,
-    ClassesWithImpostors,
-    ClassesWithNegatives,
-    HardestNegatives,
-    Pool,
-    SampledNegatives,
-)
+from siamese_lib.model import SIDE, EmbeddingNet, embed
 from siamese_lib.runtime import (
     Processes,
     choose_device,
     compiled,
-    deterministic,
     keep_memory,
     local_device,
-    seeded_generator,
 )
 from siamese_lib.statistics import ClassStatistics
-from siamese_lib.training import Forward, Plan, Trainer, Validate, adam
+from siamese_lib.training import Trainer
 
 
 @dataclass(frozen=True)
@@ -66,176 +54,80 @@ class Run:
             return {name: stored[name] for name in stored.files}
 
 
-def make_loss(config: RunConfig) -> ContrastiveLoss | TripletLoss | MetricLoss:
-    """The loss of a configuration."""
-    if config.loss == "metric":
-        return MetricLoss(config.rho, config.tau, config.xi, config.alpha)
-    return {"contrastive": ContrastiveLoss, "triplet": TripletLoss}[config.loss](config.alpha)
-
-
-def make_batch(config: RunConfig, labels: torch.Tensor, groups: torch.Tensor | None = None) -> Batch:
-    """Samplers and batch of a configuration, on the device of the labels.
-
-    Args:
-        config: of the run.
-        labels: (N,) classes of the training images.
-        groups: (C,) group of each class, where groups of classes have equal weight.
-
-    Raises:
-        InputError: a pool of near classes whose size is no multiple of impostors + 1.
-    """
-    c = config.num_classes
-    if config.positives == "auto-probabilistic":
-        positives = AutoProbabilistic(c, config.gamma, config.w)
-    else:
-        positives = UniformPositives(c)
-    if groups is not None:
-        positives = EqualGroups(positives, groups)
-    if config.negatives == "auto-clustering":
-        negatives = AutoClustering(c, config.theta, config.eta)
-    elif config.negatives in ("distance", "nearest"):
-        negatives = DistanceBased(c, config.impostors)
-    else:
-        negatives = UniformNegatives(c)
-    hard = HardMining(config.ratio) if config.negatives == "hard" else None
-    samples, k = ClassSamples(labels, c), config.pool_samples
-    if config.batch == "pooled":
-        filling = ClassesWithNegatives(positives, negatives, config.pool_classes)
-        batch = Pool(samples, filling, SampledNegatives(hard), k)
-    elif config.batch in ("pooled-hard", "pooled-near"):
-        kind = ClassesAlone if config.batch == "pooled-hard" else ClassesWithImpostors
-        filling = kind(positives, negatives, 2 * config.pool_classes)
-        batch = Pool(samples, filling, HardestNegatives(config.widening), k)
-    else:
-        literal = LiteralPairs if make_loss(config).takes == "pairs" else LiteralTriplets
-        batch = literal(samples, positives, negatives, config.triplets, config.chunk, hard)
-    return batch.to(labels.device)
-
-
-def make_validate(config: RunConfig, data: TrainingData, device: torch.device) -> Validate:
-    """Validation after each period: accuracy on `config.validation_images` of the validation images."""
-    chosen = np.random.default_rng(0).permutation(len(data.validation))[: config.validation_images]
-    subset = data.validation.subset(np.sort(chosen))
-
-    def validate(forward: Forward, statistics: ClassStatistics) -> float:
-        centroids = statistics.centroids
-        if data.references is not None:  # classes that are not trained
-            centroids, _ = references_of(forward, data.references, device, config.chunk)
-        return accuracy_of(forward, centroids, subset, config.chunk)
-
-    return validate
-
-
-def build_trainer(
-    config: RunConfig,
-    seed: int,
-    device: torch.device,
-    data: TrainingData,
-    checkpoint: Path | None = None,
-    report: Callable[[dict], None] | None = None,
-    processes: Processes | None = None,
-    *,
-    loss: Callable[[RunConfig], Loss] = make_loss,
-    batch: Callable[[RunConfig, torch.Tensor, torch.Tensor | None], Batch] = make_batch,
-    validate: Callable[[RunConfig, TrainingData, torch.device], Validate] | None = make_validate,
-    optimiser: Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer] = adam,
-) -> Trainer:
-    """Everything of a run but the data, put together; `Trainer.fit` trains it.
-
-    Args:
-        config: from `make_config`.
-        seed: of weights and batches.
-        device: where to train.
-        data: what to train and validate on.
-        checkpoint, report, processes: see Trainer.
-        loss, batch, validate: what makes the run's loss, batch and validation. Another function of the same
-            arguments puts something else in their place; validate=None leaves validation out.
-        optimiser: see Trainer.
-    """
-    deterministic(device)
-    keep_memory()
-    torch.manual_seed(seed)
-    model = EmbeddingNet().to(device)
-    images, labels = (torch.as_tensor(a, device=device) for a in (data.train.images, data.train.labels))
-    groups = None if data.groups is None else torch.as_tensor(data.groups, device=device)
-    made = batch(config, labels, groups)
-    steps = -(-config.images // made.images_a_step)
-    plan = Plan(
-        steps=steps,
-        updates=min(config.updates, steps),
-        learning_rate=config.rate,
-        schedule=config.schedule,
-        statistics_samples=config.statistics_samples,
-        gather=config.gather,
-        chunk=config.chunk,
-    )
-    return Trainer(
-        model=model,
-        loss=loss(config).to(device),
-        batch=made,
-        images=images,
-        labels=labels,
-        plan=plan,
-        augment=Augmentation(config.probability, config.shift, config.degrees, config.pixelation),
-        generator=seeded_generator(seed, device),
-        optimiser=optimiser,
-        validate=validate and validate(config, data, device),
-        checkpoint=checkpoint,
-        compiled=config.compiled,
-        report=report,
-        processes=processes,
-    )
-
-
-def accuracy_of(forward, centroids: torch.Tensor, bank: ImageBank, chunk: int) -> float:
-    """Percent of the bank's images whose nearest ideal vector is their own class's."""
-    result = evaluate(forward, centroids, bank.classes, [bank], chunk=chunk)
-    return float(100 * result.correct.sum() / result.total.sum())
-
-
 def run_one(
     config: RunConfig,
     seed: int = 0,
     device: str | None = None,
     sets: Iterable[str] | None = None,
+    variants: int | None = None,
     progress: bool = True,
+    report: Callable[[dict], None] | None = None,
 ) -> Run:
     """Train and evaluate one row with one seed; a finished run is reused, an unfinished one resumed.
 
     Args:
         config: from `make_config`.
-        seed: fixes the run to the bit on one machine.
+        seed: fixes the run to the bit on one machine; 0 to 2^63 - 1.
         device: `cpu` or `cuda`; None: CUDA where there is one.
-        sets: test sets to evaluate on, default all of the configuration (tasks.SETS); one whose data is not
-            there is noted under `not_run`.
+        sets: test sets (names of TEST_SETS), default all of the network; one whose data is not there is noted under `not_run`.
+        variants: PHD08 variants a font of the simulated test set; default the profile's.
         progress: whether to show a text bar.
+        report: called with each line of history while training.
 
     Raises:
-        InputError: unknown set, number of variants or device, no data folder where SIAMESE_DATA points,
-            unwritable folder, broken checkpoint, record or model, no fonts.
+        InputError: unknown set, number of variants, seed or device, no data folder where SIAMESE_DATA points, unwritable
+            folder, broken checkpoint, record or model, no fonts.
     """
-    sets = list(SETS[config.protocol] if sets is None else sets)
-    tasks.check_sets(config, sets)
+    sets = known_sets(sets, test_sets_of(config.protocol))
+    variants = PROFILES[config.profile].variants if variants is None else variants
+    check_sets(sets, variants)
+    check_seed(seed)
     keep_memory()
     chosen = choose_device(local_device(device))
     processes = Processes.start(chosen)
     check_writable(runs_folder())
-    data = tasks.data_of(config)
+    data = data_of(config)
     identifier = run_id(config, seed, chosen.type, data.manifest)
     folder = runs_folder() / identifier
-    path = folder / "record.json"
-    if path.is_file():
-        record = load_record(path)
-    else:
-        record = {"id": identifier} | _train(config, seed, chosen, data, folder, progress, processes)
+    with one_at_a_time(folder) if processes.first else contextlib.nullcontext():
+        path = folder / "record.json"
+        if path.is_file():
+            record = load_record(path)
+        else:
+            record = {"id": identifier} | _train(
+                config, seed, chosen, data, folder, progress, processes, report
+            )
+            if processes.first:
+                write_json(path, record)
+                (folder / "checkpoint.pt").unlink(missing_ok=True)
         if processes.first:
-            write_json(path, record)
-            (folder / "checkpoint.pt").unlink(missing_ok=True)
-    if processes.first:
-        if _evaluate_missing(record, config, folder, chosen, data, sets, progress):
-            write_json(path, record)
+            _evaluate_missing(record, config, folder, chosen, data, sets, variants, progress)
     processes.wait()
     return Run(record if processes.first else load_record(path), folder)
+
+
+def check_seed(seed: int) -> None:
+    """Raises InputError where `seed` is not a whole number from 0 to 2^63 - 1."""
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise InputError(f"seed={seed!r}: a whole number from 0 to 2^63 - 1")
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold a run's folder: of several processes on one run the first works, the others wait and then find it done."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        warnings.warn(f"another process works on the run {folder.name}; waiting for it", stacklevel=4)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _train(
@@ -246,6 +138,7 @@ def _train(
     folder: Path,
     progress: bool,
     processes: Processes,
+    report: Callable[[dict], None] | None,
 ) -> dict:
     """Train; every process returns the record, the first one has written model.pt and arrays.npz."""
     from tqdm import tqdm
@@ -263,18 +156,23 @@ def _train(
         mininterval=1,
     ) as bar:
 
-        def report(line: dict) -> None:
+        def advance(line: dict) -> None:
             bar.set_postfix_str(
                 f"loss {line['loss']:.3g}, validation {line['accuracy']:.1f} %", refresh=False
             )
             bar.update(min(line["images"], config.images) - bar.n)
+            if report is not None:
+                report(line)
 
-        trainer = build_trainer(config, seed, device, data, folder / "checkpoint.pt", report, processes)
+        trainer = build_trainer(config, seed, device, data, folder / "checkpoint.pt", advance, processes)
         bar.update(min(trainer.step * trainer.batch.images_a_step, config.images))
         statistics = trainer.fit()
     refer = data.references or data.train
     centroids, gallery = references_of(trainer.forward, refer, device, config.chunk)
-    validation = evaluate(trainer.forward, centroids, refer.classes, [data.validation], gallery, config.chunk)
+    by = {"face": (), "alphabet": ()}
+    validation = evaluate(
+        trainer.forward, centroids, refer.classes, [data.validation], gallery, config.chunk, by
+    )
     if processes.first:
         with atomic_write(folder / "model.pt") as temporary:
             torch.save(
@@ -315,8 +213,7 @@ def _figures_data(trainer: Trainer, statistics: ClassStatistics) -> dict[str, np
         clusters (C,) where the negative sampler has any. Each evaluation adds class_accuracy_<set> (C,),
         percent, NaN for a class without images.
     """
-    relative = torch.stack(trainer.probabilities)
-    relative = relative * relative.shape[1]
+    relative = torch.stack(trainer.probabilities) * len(statistics.spread)
     arrays = {"probabilities": relative, "centroids": statistics.centroids, "spread": statistics.spread}
     arrays = {name: value.cpu().numpy().astype(np.float16) for name, value in arrays.items()}
     clusters = trainer.batch.negatives.state_dict().get("clusters")
@@ -330,42 +227,59 @@ def _evaluate_missing(
     device: torch.device,
     data: TrainingData,
     sets: Iterable[str],
+    variants: int,
     progress: bool,
-) -> bool:
+) -> None:
+    """Test on those sets that the record lacks. Each result is written at once; a set that fails does not cost the others theirs."""
     done = record["evaluations"]
-    todo = [name for name in sets if name not in done or tasks.outdated(name, done[name], config)]
+    todo = [name for name in sets if name not in done or outdated(name, done[name], config, variants)]
     if not todo:
-        return False
+        return
+    scorer = Scorer(trained_network(config, folder, device), config, data, device, variants, progress)
+    with np.load(folder / "arrays.npz") as file:
+        arrays = dict(file)
+    failed = []
+    for name in todo:
+        try:
+            done[name], by_class = scorer.score(name)
+        except NotThere as reason:
+            record["not_run"][name] = str(reason)
+        except InputError as error:
+            failed.append(f"{name}: {error}")
+            continue
+        else:
+            record["not_run"].pop(name, None)
+            if by_class is not None:
+                arrays[f"class_accuracy_{name}"] = by_class.astype(np.float16)
+                save_arrays(folder / "arrays.npz", arrays)
+        write_json(folder / "record.json", record)
+    if failed:
+        raise InputError("; ".join(failed))
+
+
+def trained_network(config: RunConfig, folder: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The network of a finished run: images (B, 1, 37, 37) -> embeddings (B, D) in the loss's space.
+
+    Raises:
+        InputError: the files of the run are damaged.
+    """
     model, loss = EmbeddingNet().to(device), make_loss(config)
     try:
         model.load_state_dict(
             torch.load(folder / "model.pt", map_location=device, weights_only=True)["model"]
         )
         with np.load(folder / "arrays.npz") as file:
-            arrays = dict(file)
+            dict(file)
     except Exception as error:  # torch raises many kinds for a file that is cut short or not a model
         raise InputError(
             f"the run in {folder} cannot be read ({type(error).__name__}); delete this folder and run the row again"
         ) from error
-    blank = torch.zeros(config.chunk, *data.train.images.shape[1:], dtype=torch.uint8, device=device)
+    blank = torch.zeros(config.chunk, SIDE, SIDE, dtype=torch.uint8, device=device)
     network = (
         compiled(model, lambda network: embed(network, blank, config.chunk)) if config.compiled else model
     )
 
-    def forward(x: torch.Tensor) -> torch.Tensor:
+    def forward(x: Tensor) -> Tensor:
         return loss.space(network(x))
 
-    references = functools.cache(lambda bank: references_of(forward, bank, device, config.chunk))
-    for name in todo:
-        try:
-            done[name], by_class = tasks.tested(name, forward, references, config, data, device, progress)
-        except NotThere as reason:
-            record["not_run"][name] = str(reason)
-            continue
-        if name == "phd08-sim":
-            record["config"]["variants"] = config.variants
-        if by_class is not None:
-            arrays[f"class_accuracy_{name}"] = by_class.astype(np.float16)
-            save_arrays(folder / "arrays.npz", arrays)
-        record["not_run"].pop(name, None)
-    return True
+    return forward

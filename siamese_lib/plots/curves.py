@@ -1,7 +1,5 @@
 """Figures of numbers: accuracy over a run, probabilities of the classes, accuracy by font."""
 
-import json
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -11,6 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.framing import SIDE
 from siamese_lib.errors import InputError
+from siamese_lib.experiments.records import run_kind
 from siamese_lib.plots.glyphs import pictures, place_glyph
 from siamese_lib.plots.style import (
     INK,
@@ -20,9 +19,9 @@ from siamese_lib.plots.style import (
     empty_figure,
     new_figure,
     row_marker,
-    row_name,
     row_order,
     row_style,
+    row_title,
 )
 
 HIGH, LOW = PALETTE[1], PALETTE[0]  # often and seldom drawn
@@ -44,7 +43,7 @@ def accuracy_curves(records: list[dict], title: str = "Validation accuracy") -> 
             ax.plot(
                 line[x],
                 line["mean"],
-                label=row_name(row),
+                label=row_title(row),
                 linewidth=2,
                 marker="o",
                 markersize=3.5,
@@ -207,7 +206,7 @@ def accuracy_by_font(records: list[dict], dataset: str = "phd08-sim", title: str
             edgecolor="white",
             linewidth=0.8,
             zorder=3,
-            label=row_name(row),
+            label=row_title(row),
         )
     ax.set_yticks(range(len(fonts)), [_font_name(font) for font in fonts])
     ax.set(xlabel="accuracy (%)", ylabel="font", ylim=(-0.6, len(fonts) - 0.4))
@@ -224,19 +223,8 @@ def describe(records: list[dict]) -> str:
     return text + (f"; mean and range of {len(seeds)} seeds" if len(seeds) > 1 else f"; seed {min(seeds)}")
 
 
-def kind(record: dict) -> str:
-    """What must agree for two runs to stand in one figure."""
-    config = {
-        key: record["config"].get(key)
-        for key in ("table", "profile", "batch", "num_classes", "framing", "images", "updates")
-    }
-    return json.dumps(
-        [config, record["manifest"], record.get("method_version"), record["device"]["type"]], sort_keys=True
-    )
-
-
 def _by_row(records: list[dict]) -> dict[str, list[dict]]:
-    if len({kind(record) for record in records}) > 1:
+    if len({run_kind(record) for record in records}) > 1:
         raise InputError(
             "records of different profiles, batches, classes, budgets, fonts or devices cannot share a figure; draw them one kind at a time"
         )

@@ -11,7 +11,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
-from siamese_lib.experiments.config import ROWS
+from siamese_lib.experiments.tables import Row
 
 # Okabe and Ito's palette, which people with any kind of colour vision can tell apart; grey for the row all others are measured against.
 ROW_COLOURS = {
@@ -94,29 +94,23 @@ def label(text: str) -> str:
 
 def row_style(row: str) -> dict:
     """Colour by mining, line by loss: `contrastive/random` has the colour of `random`."""
-    loss, _, mining = row.rpartition("/")
-    return {"color": ROW_COLOURS.get(mining, INK), "linestyle": LINES.get(loss or "metric", "-")}
+    parsed = Row.parse(row)
+    return {"color": ROW_COLOURS[parsed.mining], "linestyle": LINES[parsed.loss]}
 
 
 def row_marker(row: str) -> str:
     """Marker by mining, for those who see the colours as one."""
-    return ROW_MARKERS.get(row.rpartition("/")[2], "X")
+    return ROW_MARKERS[Row.parse(row).mining]
 
 
-def row_name(row: str) -> str:
+def row_title(row: str) -> str:
     """A row as figures write it."""
-    return row.replace("+", " + ").replace("/", ", ")
+    return Row.parse(row).title
 
 
 def row_order(rows) -> list[str]:
-    """Different rows in the order of the tables, other losses after the metric one."""
-    known = list(ROWS)
-
-    def place(row: str) -> tuple:
-        loss, _, mining = row.rpartition("/")
-        return loss, known.index(mining) if mining in known else len(known), row
-
-    return sorted(set(rows), key=place)
+    """Different rows in the order of the tables, those that name a loss after the others."""
+    return sorted(set(rows), key=lambda row: Row.parse(row).sort_key)
 
 
 def new_figure(width: float, height: float, title: str = "", note: str = "") -> Figure:

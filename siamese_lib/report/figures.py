@@ -13,7 +13,8 @@ from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.faces import is_stopgap
 from siamese_lib.data.framing import SIDE
 from siamese_lib.errors import InputError
-from siamese_lib.experiments.config import PAPER
+from siamese_lib.experiments.records import run_kind
+from siamese_lib.experiments.tables import TABLES
 from siamese_lib.files import atomic_write, write_json
 from siamese_lib.plots.curves import (
     accuracy_by_font,
@@ -21,7 +22,6 @@ from siamese_lib.plots.curves import (
     by_font,
     curves,
     describe,
-    kind,
     probability_evolution,
 )
 from siamese_lib.plots.glyphs import (
@@ -31,7 +31,7 @@ from siamese_lib.plots.glyphs import (
     hangul_layout,
     largest_clusters,
 )
-from siamese_lib.plots.style import row_name, use_style
+from siamese_lib.plots.style import row_title, use_style
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]  # run id -> the arrays of its .npz
 HANGUL = ("table2", "table3")  # the tables whose classes are syllables
@@ -51,13 +51,13 @@ def figures(records: list[dict], arrays_by_id: Arrays) -> dict[str, tuple[Callab
         {
             record["config"]["table"]
             for record in records
-            if record["config"]["row"] in PAPER[record["config"]["table"]]
+            if record["config"]["row"] in TABLES[record["config"]["table"]].paper
         }
     ):
         rows = [
             record
             for record in records
-            if record["config"]["table"] == table and record["config"]["row"] in PAPER[table]
+            if record["config"]["table"] == table and record["config"]["row"] in TABLES[table].paper
         ]
         group = _largest_group(rows)
         found[f"{table}_accuracy"] = (
@@ -89,7 +89,7 @@ def _of_one_run(
     ) -> None:
         run = _preferred([record for record in group if value(record) is not None])
         if run is not None:
-            note = f"{row_name(run['config']['row'])}: {describe([run])}"
+            note = f"{row_title(run['config']['row'])}: {describe([run])}"
             found[f"{table}_{name}"] = (
                 functools.partial(draw, value(run), note=note),
                 {"drawn": data(value(run)), "note": note},
@@ -175,7 +175,7 @@ def _rounded(value: object) -> object:
 def _largest_group(records: list[dict]) -> list[dict]:
     groups: dict[str, list[dict]] = {}
     for record in sorted(records, key=lambda record: record["id"]):
-        groups.setdefault(kind(record), []).append(record)
+        groups.setdefault(run_kind(record), []).append(record)
 
     def size(kind: str) -> tuple:
         group = groups[kind]
@@ -192,7 +192,7 @@ def _largest_group(records: list[dict]) -> list[dict]:
 def _preferred(records: list[dict]) -> dict | None:
     def rank(record: dict) -> tuple:
         config = record["config"]
-        rows = list(PAPER[config["table"]])
+        rows = list(TABLES[config["table"]].paper)
         return -rows.index(config["row"]) if config["row"] in rows else 1, record["seed"], record["id"]
 
     return min(records, key=rank, default=None)

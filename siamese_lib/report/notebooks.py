@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from siamese_lib.errors import InputError
-from siamese_lib.experiments.config import PAPER, PROFILES
+from siamese_lib.experiments.profiles import PROFILES
+from siamese_lib.experiments.tables import TABLES
 from siamese_lib.files import repository_root, runs_folder
 
 MAIN = 4  # notebooks 00 to 03
@@ -151,7 +152,7 @@ def _print_comparison(profile: str) -> None:
     from siamese_lib.experiments.records import uses_stopgap, working_records
     from siamese_lib.report.tables import compare
 
-    for table in PAPER:
+    for table in TABLES:
         if len(lines := compare(table, profile)):
             print(
                 f"{table.capitalize()}, accuracy in percent, profile {profile} (the paper's budget and test set are larger: see README.md)"

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from siamese_lib.errors import InputError
-from siamese_lib.experiments.config import LOSSES, PAPER, ROWS
 from siamese_lib.experiments.records import published_records, uses_stopgap, working_records
+from siamese_lib.experiments.tables import LOSSES, MININGS, TABLES, Row
+from siamese_lib.experiments.test_sets import TEST_SETS
 from siamese_lib.files import repository_root, results_folder, write_text
 
 COLUMNS = (
@@ -16,18 +17,6 @@ COLUMNS = (
     "accuracy_mean accuracy_ci95 top5_mean paper_accuracy images_seen minutes device"
 ).split()
 KEY = ["row", "batch", "dataset", "protocol", "profile"]
-SETS = {  # evaluation of a record -> dataset and protocol of its line
-    "phd08-sim": ("phd08-sim", ""),
-    "phd08": ("phd08", ""),
-    "drawers": ("omniglot", "drawers"),
-    "alphabets": ("omniglot", "alphabets"),
-    "verification": ("omniglot", "verification"),
-    "one-shot": ("omniglot", "one-shot"),
-}
-# Classes of the test sets that the paper's number may stand beside; Table 4's may be either of two.
-COMPLETE = {name: {"phd08-sim": 2350, "phd08": 2350} for name in ("table2", "table3")} | {
-    "table4": {"drawers": 1623, "verification": 382}
-}
 
 
 def half_width_95(values: list[float]) -> float | None:
@@ -49,9 +38,9 @@ def lines(records: list[dict], table: str) -> list[dict]:
         c = record["config"]
         if c["table"] != table or uses_stopgap(record):
             continue  # the PyPI faces never enter a published table
-        for name, (dataset, protocol) in SETS.items():
+        for name, test in TEST_SETS.items():
             if name in record["evaluations"]:
-                key = (c["row"], c["batch"], dataset, protocol, c["profile"])
+                key = (c["row"], c["batch"], test.dataset, test.protocol, c["profile"])
                 groups.setdefault(key, []).append((record, record["evaluations"][name]))
     return [
         _line(key, members, table)
@@ -61,13 +50,12 @@ def lines(records: list[dict], table: str) -> list[dict]:
 
 def _order(key: tuple) -> tuple:
     row, batch, dataset, protocol, profile = key
-    return profile, batch, list(SETS.values()).index((dataset, protocol)), *_place(row)
-
-
-def _place(row: str) -> tuple:
-    """Rows in the order of the tables, those with a loss in front after the others."""
-    loss, _, mining = row.rpartition("/")
-    return loss, list(ROWS).index(mining) if mining in ROWS else len(ROWS), row
+    return (
+        profile,
+        batch,
+        [(test.dataset, test.protocol) for test in TEST_SETS.values()].index((dataset, protocol)),
+        *Row.parse(row).sort_key,
+    )
 
 
 def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
@@ -82,7 +70,7 @@ def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
         )
     accuracies = [evaluation["accuracy"] for _, evaluation in members]
     values = dict(zip(KEY, key, strict=True))
-    complete = test["classes"] == COMPLETE[table].get(values["protocol"] or values["dataset"])
+    complete = test["classes"] == TEST_SETS[values["protocol"] or values["dataset"]].complete
     values |= {name: config[name] for name in ("loss", "positives", "negatives")}
     values |= {
         "classes": test["classes"],
@@ -97,7 +85,7 @@ def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
         else None
     }
     values |= {
-        "paper_accuracy": PAPER[table].get(config["row"]) if complete else None,
+        "paper_accuracy": TABLES[table].paper.get(config["row"]) if complete else None,
         "images_seen": first["totals"]["images_seen"],
     }
     values |= {
@@ -134,9 +122,9 @@ def by_font_frame(records: list[dict], table: str) -> pd.DataFrame:
         c = record["config"]
         if c["table"] != table or uses_stopgap(record):
             continue
-        for name, (dataset, protocol) in SETS.items():
+        for name, test in TEST_SETS.items():
             for font, result in record["evaluations"].get(name, {}).get("by_font", {}).items():
-                key = (c["row"], c["batch"], dataset, protocol, c["profile"], font)
+                key = (c["row"], c["batch"], test.dataset, test.protocol, c["profile"], font)
                 values.setdefault(key, []).append((result["accuracy"], result["images"]))
     rows = []
     for key, found in sorted(values.items(), key=lambda item: (_order(item[0][:5]), item[0][5])):
@@ -201,7 +189,7 @@ def by_loss_and_mining(frame: pd.DataFrame) -> pd.DataFrame:
         index="mining", columns="loss", values="accuracy_mean"
     )
     return cells.reindex(
-        index=[row for row in ROWS if row in cells.index],
+        index=[row for row in MININGS if row in cells.index],
         columns=[loss for loss in LOSSES if loss in cells.columns],
     )
 
@@ -235,9 +223,9 @@ def write_tables() -> list[str]:
     matrix.csv has every row that Table 2 was run with, table2.csv the paper's.
     """
     records, folder, written = published_records(), results_folder(), []
-    frames = {table: table_frame(records, table) for table in PAPER}
+    frames = {table: table_frame(records, table) for table in TABLES}
     frames["matrix"] = frames["table2"]
-    frames["table2"] = frames["table2"][frames["table2"].row.isin(PAPER["table2"])]
+    frames["table2"] = frames["table2"][frames["table2"].row.isin(TABLES["table2"].paper)]
     for table, frame in frames.items():
         for suffix, text in ((".csv", _csv(frame)), (".md", markdown(frame)), (".tex", latex(frame))):
             write_text(folder / f"{table}{suffix}", text)
@@ -246,12 +234,12 @@ def write_tables() -> list[str]:
         if len(frame):
             block = (
                 markdown(frame)
-                if table in PAPER
+                if table in TABLES
                 else _markdown(by_loss_and_mining(frame).map(_or_empty).reset_index())
             )
         readme = repository_root() / "README.md"
         write_text(readme, readme_with_block(readme.read_text(encoding="utf-8"), table, block))
-    fonts = [frame for table in PAPER if len(frame := by_font_frame(records, table))]
+    fonts = [frame for table in TABLES if len(frame := by_font_frame(records, table))]
     write_text(folder / "by_font.csv", _csv(pd.concat(fonts) if fonts else by_font_frame([], "")))
     return [*written, "results/by_font.csv", "README.md"]
 
@@ -285,11 +273,18 @@ def compare(table: str, profile: str) -> pd.DataFrame:
         if any(len(f) for f in frames)
         else pd.DataFrame(columns=INDEX)
     )
-    beside = (both.protocol.where(both.protocol != "", both.dataset)).map(COMPLETE[table])
-    both.insert(
-        len(INDEX), "paper", both.row.map(PAPER[table]).where(both.classes == beside) if len(both) else []
+    beside = (both.protocol.where(both.protocol != "", both.dataset)).map(
+        {name: test.complete for name, test in TEST_SETS.items()}
     )
-    order = {row: place for place, row in enumerate(sorted(both.row.unique(), key=_place))}
+    both.insert(
+        len(INDEX),
+        "paper",
+        both.row.map(TABLES[table].paper).where(both.classes == beside) if len(both) else [],
+    )
+    order = {
+        row: place
+        for place, row in enumerate(sorted(both.row.unique(), key=lambda row: Row.parse(row).sort_key))
+    }
     by = ["dataset", "protocol", "batch", "row"]
     both = both.sort_values(by, key=lambda c: c.map(order) if c.name == "row" else c, ignore_index=True)
     return both if both.protocol.any() else both.drop(columns="protocol")

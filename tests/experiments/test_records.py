@@ -9,7 +9,8 @@ import torch
 
 from siamese_lib.errors import InputError
 from siamese_lib.experiments import records
-from siamese_lib.files import write_json
+from siamese_lib.experiments.config import hash_of
+from siamese_lib.files import results_folder, write_json
 
 
 def record(identifier: str) -> dict:
@@ -143,3 +144,16 @@ def test_git_commit_form(tmp_path, monkeypatch):
     assert records.git_commit() == clean
     (tmp_path / "file").write_text("new")
     assert records.git_commit() == clean + "+changes"
+
+
+def test_published_records_keep_their_ids():
+    """A run id is the hash of what the record itself holds: configuration, seed, device type, manifest and method version."""
+    paths = sorted((results_folder() / "runs").glob("*.json"))
+    assert paths
+    for path in paths:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        kind = stored["device"]["type"]
+        identifier = hash_of(
+            stored["method_version"], stored["config"], stored["seed"], kind, stored["manifest"]
+        )
+        assert identifier == stored["id"] == path.stem

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ from siamese_lib import __main__
 from siamese_lib.data.hangul_classes import class_list
 from siamese_lib.data.phd08 import write_phd08
 from siamese_lib.errors import InputError
+from siamese_lib.experiments import datasets, test_sets
 from siamese_lib.experiments import run as run_module
-from siamese_lib.experiments import tasks
 from siamese_lib.experiments.config import RunConfig, make_config
+from siamese_lib.experiments.grid import run_table
 from siamese_lib.experiments.records import load_record
+from siamese_lib.files import write_json
+from siamese_lib.mining import UniformPositives
 
 CPU = torch.device("cpu")
 
@@ -108,7 +112,7 @@ def test_arrays(finished):
 
 
 def test_no_face_is_in_two_sets(finished):
-    data = tasks.training_data(40, "aspect")
+    data = datasets.training_data(40, "aspect")
     fonts = data.manifest["fonts"]["faces"] | finished.record["evaluations"]["phd08-sim"]["manifest"]["faces"]
     for what in ("key", "family", "file", "sha256", "pixels"):
         train, validation, test = (
@@ -127,15 +131,10 @@ def test_finished_runs_are_reused_and_evaluated_further(finished, monkeypatch, t
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
     monkeypatch.setattr(run_module, "_train", lambda *_: pytest.fail("trained again"))
     assert run_module.run_one(config(), 0, "cpu", progress=False).record == finished.record
-    more = run_module.run_one(config(variants=3), 0, "cpu", ["phd08-sim"], progress=False)
+    more = run_module.run_one(config(), 0, "cpu", ["phd08-sim"], 3, progress=False)
     assert more.folder == finished.folder and more.record["evaluations"]["phd08-sim"]["images"] == 3 * 40 * 9
-    changed = {
-        "config": {**finished.record["config"], "variants": 3},
-        "evaluations": more.record["evaluations"],
-    }
-    assert (
-        load_record(more.folder / "record.json") == more.record == finished.record | changed
-    )  # as if it had been asked for at first
+    changed = {"evaluations": more.record["evaluations"]}
+    assert load_record(more.folder / "record.json") == more.record == finished.record | changed
     with pytest.raises(BaseException, match="trained again"):
         run_module.run_one(config(rate=0.001), 0, "cpu", progress=False)
 
@@ -144,7 +143,7 @@ def test_another_simulator_tests_a_finished_run_anew(finished, monkeypatch, tmp_
     shutil.copytree(finished.folder, tmp_path / finished.folder.name)
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
-    monkeypatch.setattr(tasks, "SIMULATOR_VERSION", 99)
+    monkeypatch.setattr(test_sets, "SIMULATOR_VERSION", 99)
     again = run_module.run_one(config(), 0, "cpu", ["phd08-sim"], progress=False)
     assert (
         finished.record["evaluations"]["phd08-sim"]["simulator"]
@@ -160,7 +159,7 @@ def test_other_test_faces_test_a_finished_run_anew(finished, monkeypatch, tmp_pa
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
     asked = []
     monkeypatch.setattr(
-        tasks, "simulated_manifest", lambda num_classes: asked.append(num_classes) or {"faces": "others"}
+        test_sets, "simulated_manifest", lambda num_classes: asked.append(num_classes) or {"faces": "others"}
     )
     again = run_module.run_one(config(), 0, "cpu", ["phd08-sim"], progress=False)
     assert (
@@ -173,11 +172,10 @@ def test_other_test_faces_test_a_finished_run_anew(finished, monkeypatch, tmp_pa
 
 def test_a_larger_network_is_tested_on_the_classes_of_phd08(debian_faces, phd08_folder):
     """Table 2: the images are those of Table 3, the answer is one of all 11,172."""
-    chosen = make_config("table2", "metric/random", "quick", variants=1)
+    chosen = make_config("table2", "metric/random")
     for name in ("phd08-sim", "phd08"):
         small, large = (
-            next(tasks.hangul_stream(name, each, CPU)[0])
-            for each in (make_config("table3", variants=1), chosen)
+            next(test_sets.hangul_stream(name, each, CPU, 1)[0]) for each in (make_config("table3"), chosen)
         )
         assert (
             large.classes == class_list(11172)
@@ -185,7 +183,7 @@ def test_a_larger_network_is_tested_on_the_classes_of_phd08(debian_faces, phd08_
             and (large.images == small.images).all()
         )
         assert [large.classes[k] for k in large.labels] == [small.classes[k] for k in small.labels]
-    assert tasks.hangul_stream("phd08-sim", chosen, CPU)[1]["manifest"]["classes"] == 2350
+    assert test_sets.hangul_stream("phd08-sim", chosen, CPU, 1)[1]["manifest"]["classes"] == 2350
 
 
 def test_command_line_interrupted_and_run_again_gives_the_same_network(
@@ -214,7 +212,7 @@ def test_command_line_interrupted_and_run_again_gives_the_same_network(
     for name in ("whole", "broken"):
         monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / name))
         with monkeypatch.context() as patch:
-            patch.setattr(run_module.UniformPositives, "update", interrupt)
+            patch.setattr(UniformPositives, "update", interrupt)
             if name == "broken":
                 assert __main__.main(command) == 130  # in its third period
                 assert list((tmp_path / name).glob("*/checkpoint.pt")) and not list(
@@ -244,7 +242,7 @@ def test_class_lists():
 
 
 def test_real_phd08_is_tested_where_it_is(phd08_folder):
-    banks, facts = tasks.hangul_stream("phd08", make_config(), CPU)
+    banks, facts = test_sets.hangul_stream("phd08", make_config(), CPU, 1)
     bank = next(banks)
     assert facts["files"] >= 3 and bank.num_classes == 2350 and len(bank) > 0
 
@@ -291,7 +289,7 @@ def test_phd08_missing_is_noted_and_evaluated_once_it_is_there(without_training,
 
 def test_what_cannot_be_evaluated_stops_before_training(without_training, monkeypatch, tmp_path):
     with pytest.raises(InputError, match="5 variants of a font are not offered; use 1, 3, 9"):
-        run_module.run_one(make_config(variants=5), 0, "cpu")
+        run_module.run_one(make_config(), 0, "cpu", variants=5)
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="SIAMESE_DATA=.*nowhere is not a folder"):
         run_module.run_one(make_config(), 0, "cpu")
@@ -310,4 +308,69 @@ def test_a_lost_or_broken_model_is_named(finished, monkeypatch, tmp_path, conten
         InputError,
         match=rf"the run in .*{folder.name} cannot be read .*; delete this folder and run the row again",
     ):
-        run_module.run_one(config(variants=9), 0, "cpu", ["phd08-sim"], progress=False)
+        run_module.run_one(config(), 0, "cpu", ["phd08-sim"], 9, progress=False)
+
+
+@pytest.fixture
+def copied(finished, monkeypatch, tmp_path):
+    """The finished run in a folder of its own, with nothing evaluated but the validation images."""
+    shutil.copytree(finished.folder, tmp_path / "runs" / finished.folder.name)
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / "runs"))
+    path = tmp_path / "runs" / finished.folder.name / "record.json"
+    record = load_record(path)
+    write_json(path, record | {"evaluations": {"validation": record["evaluations"]["validation"]}})
+    return path
+
+
+@pytest.mark.parametrize("error", [InputError("damaged"), KeyboardInterrupt()])
+def test_an_evaluation_that_fails_does_not_cost_those_that_are_done(copied, monkeypatch, error):
+    """A damaged set is reported after the others; an interrupt leaves what was finished before it."""
+    asked = []
+
+    def score(self, name):
+        asked.append(name)
+        if name == "phd08":
+            raise error
+        return {"accuracy": 50.0}, None
+
+    monkeypatch.setattr(test_sets.Scorer, "score", score)
+    monkeypatch.setattr(run_module, "test_sets_of", lambda network: ["phd08-sim", "phd08", "later"])
+    with pytest.raises(type(error), match="phd08: damaged" if isinstance(error, InputError) else None):
+        run_module.run_one(config(), 0, "cpu", progress=False)
+    others = {"later"} if isinstance(error, InputError) else set()
+    assert set(load_record(copied)["evaluations"]) == {"validation", "phd08-sim"} | others
+    assert asked[:2] == ["phd08-sim", "phd08"]
+
+
+def test_two_processes_on_one_run_work_one_after_the_other(copied, monkeypatch):
+    """The second waits, says so, and then adds to what the first has written."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def first():
+        with run_module.one_at_a_time(copied.parent):
+            inside.set()
+            leave.wait(60)
+            record = load_record(copied)
+            record["evaluations"]["phd08-sim"] = {"accuracy": 12.0}
+            write_json(copied, record)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(60)
+    timer = threading.Timer(0.5, leave.set)
+    timer.start()
+    monkeypatch.setattr(run_module, "outdated", lambda *_: False)
+    monkeypatch.setattr(test_sets.Scorer, "score", lambda self, name: ({"accuracy": 34.0}, None))
+    with pytest.warns(UserWarning, match=f"another process works on the run {copied.parent.name}; waiting"):
+        record = run_module.run_one(config(), 0, "cpu", progress=False).record
+    thread.join()
+    assert record == load_record(copied) and record["evaluations"]["phd08-sim"] == {"accuracy": 12.0}
+    assert record["evaluations"]["phd08"] == {"accuracy": 34.0}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.0, True, "0"])
+def test_seeds_outside_their_range_are_refused(seed):
+    with pytest.raises(InputError, match=r"seed=.*: a whole number from 0 to 2\^63 - 1"):
+        run_module.run_one(config(), seed, "cpu")
+    with pytest.raises(InputError, match=r"seed=.*: a whole number from 0 to 2\^63 - 1"):
+        run_table("table3", ["random"], seeds=[0, seed])

@@ -8,8 +8,8 @@ from siamese_lib import __main__
 from siamese_lib.data import omniglot_one_shot as one_shot
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError, NotThere
+from siamese_lib.experiments import build, datasets, test_sets
 from siamese_lib.experiments import run as run_module
-from siamese_lib.experiments import tasks
 from siamese_lib.experiments.config import make_config
 from siamese_lib.experiments.records import load_record
 from siamese_lib.mining import EqualGroups
@@ -34,7 +34,7 @@ def test_drawers(tmp_path, monkeypatch):
     found, split = run.record["evaluations"], run.record["manifest"]["split"]
     assert (
         set(found) == {"validation", "drawers"}
-        and split == tasks.omniglot_data("drawers", 0, 40, "aspect").split.facts
+        and split == datasets.omniglot_data("drawers", 0, 40, "aspect").split.facts
     )
     assert (
         found["drawers"]["images"] == found["validation"]["images"] == 40 * 4
@@ -81,8 +81,8 @@ def test_alphabets_verification_and_one_shot(tmp_path, monkeypatch, capsys):
 
 def test_alphabets_have_equal_weight_and_the_validation_its_own_references():
     chosen = config("alphabets")
-    data = tasks.data_of(chosen)
-    trainer = run_module.build_trainer(chosen, 0, CPU, data)
+    data = datasets.data_of(chosen)
+    trainer = build.build_trainer(chosen, 0, CPU, data)
     assert isinstance(trainer.batch.positives, EqualGroups)
     weight = np.bincount(data.groups, trainer.batch.positives.probabilities.numpy())
     np.testing.assert_allclose(weight, 1 / len(weight))
@@ -110,13 +110,13 @@ def test_told_the_alphabet_only_its_own_look_alikes_are_left():
     images[:, 0, 0] = 9, 20
     bank = ImageBank(images, np.array([0, 3]), classes)
     centroids = torch.tensor([[0.0], [10.0], [1.0], [11.0]])
-    assert tasks.told_alphabet(lambda x: x[:, 0, :1, 0] * 25.5, centroids, bank, CPU, 256) == 50
-    assert run_module.accuracy_of(lambda x: x[:, 0, :1, 0] * 25.5, centroids, bank, 256) == 0
+    assert test_sets.told_alphabet(lambda x: x[:, 0, :1, 0] * 25.5, centroids, bank, CPU, 256) == 50
+    assert test_sets.accuracy_of(lambda x: x[:, 0, :1, 0] * 25.5, centroids, bank, 256) == 0
 
 
 def test_a_missing_archive_is_noted(tmp_path, monkeypatch, omniglot_folder):
     chosen = config("alphabets", "random")
-    data = tasks.data_of(chosen)
+    data = datasets.data_of(chosen)
     monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
     monkeypatch.setattr(
         one_shot,
@@ -126,7 +126,7 @@ def test_a_missing_archive_is_noted(tmp_path, monkeypatch, omniglot_folder):
     with pytest.raises(
         NotThere, match="one-shot-classification/all_runs.zip could not be downloaded; get it"
     ):
-        tasks.tested("one-shot", lambda x: x.flatten(1), None, chosen, data, CPU, False)
+        test_sets.Scorer(lambda x: x.flatten(1), chosen, data, CPU).score("one-shot")
 
 
 def test_a_damaged_archive_is_an_error_and_not_a_missing_one(tmp_path, monkeypatch, omniglot_folder):

@@ -14,8 +14,9 @@ from siamese_lib import plots
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.hangul_classes import class_list
 from siamese_lib.errors import InputError
-from siamese_lib.experiments.config import ROWS, make_config
+from siamese_lib.experiments.config import make_config
 from siamese_lib.experiments.records import save_arrays
+from siamese_lib.experiments.tables import MININGS
 from siamese_lib.plots import glyphs, style
 from siamese_lib.plots.curves import by_font, curves, spread_out
 from siamese_lib.report import figures as published
@@ -38,7 +39,7 @@ def made_up_bank(classes=CLASSES, missing=()):
 def made_up_record(row="random", seed=0, profile="smoke", fallback=False, **config):
     """A record such as `experiments.run` writes, with numbers that depend on the row and the seed."""
     config = dataclasses.asdict(make_config("table3", row, profile)) | config
-    place, names = sorted(ROWS).index(row.rpartition("/")[2]), class_list(config["num_classes"])
+    place, names = sorted(MININGS).index(row.rpartition("/")[2]), class_list(config["num_classes"])
     history = [
         {"images": 100 * k, "seconds": 2.0 * k + seed, "accuracy": 10.0 * k + place + seed, "loss": 1.0}
         for k in range(1, 5)
@@ -78,7 +79,7 @@ def made_up_arrays(record, classes=CLASSES):
 
 
 def everything(seeds=(0, 1)):
-    records = [made_up_record(row, seed) for row in ROWS for seed in seeds]
+    records = [made_up_record(row, seed) for row in MININGS for seed in seeds]
     return records, {record["id"]: made_up_arrays(record) for record in records}
 
 
@@ -163,9 +164,9 @@ def test_pictures_are_the_first_image_of_each_class():
 def test_curves_are_means_and_ranges_over_seeds():
     records, _ = everything()
     found = curves(records)
-    assert list(found) == list(ROWS)
+    assert list(found) == list(MININGS)
     line = found["random"]
-    place = sorted(ROWS).index("random")
+    place = sorted(MININGS).index("random")
     assert line["seeds"] == 2 and line["images"] == [100, 200, 300, 400]
     assert line["low"][0] == 10 + place and line["high"][0] == 11 + place and line["mean"][0] == 10.5 + place
     assert line["seconds"][0] == 2.5
@@ -193,7 +194,7 @@ def test_runs_of_different_kinds_never_share_a_figure():
 
 def test_by_font():
     records, _ = everything()
-    place = sorted(ROWS).index("auto-clustering")
+    place = sorted(MININGS).index("auto-clustering")
     assert by_font(records, "phd08-sim")["auto-clustering"]["G"] == [55.5 + place, 55.0 + place, 56.0 + place]
     figure = plots.accuracy_by_font(records)
     assert [text.get_text().split()[-1] for text in figure.axes[0].get_yticklabels()] == ["S", "G", "H1"]

@@ -5,8 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from siamese_lib.experiments.config import LOSSES, PAPER, ROWS, SEEDS
+from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.records import NPZ_LIMIT, published_arrays, published_records
+from siamese_lib.experiments.tables import LOSSES, MININGS, TABLES
 from siamese_lib.files import results_folder
 from siamese_lib.report.figures import HANGUL, figure_hashes
 
@@ -27,7 +28,9 @@ def test_table_3_has_its_four_rows(dataset, profile):
         na_values={"accuracy_ci95": "", "paper_accuracy": ""},
     )
     lines = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == profile)]
-    assert lines.row.tolist() == list(PAPER["table3"]) and (lines.seeds == SEEDS[profile]).all()
+    assert (
+        lines.row.tolist() == list(TABLES["table3"].paper) and (lines.seeds == PROFILES[profile].seeds).all()
+    )
     assert (lines.classes == (2350 if dataset == "phd08-sim" else 3)).all()
     assert lines.paper_accuracy.notna().all() == (dataset == "phd08-sim")
 
@@ -39,20 +42,20 @@ def test_table_2_has_its_five_rows():
     for dataset, classes in (("phd08-sim", 2350), ("phd08", 3)):  # of the test; the answer is one of 11,172
         lines = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == "quick")]
         assert (
-            lines.row.tolist() == list(PAPER["table2"])
+            lines.row.tolist() == list(TABLES["table2"].paper)
             and (lines.classes == classes).all()
             and (lines.images_seen == 160_000).all()
         )
         assert lines.paper_accuracy.notna().all() == (dataset == "phd08-sim")
         longer = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == "cpu")]
         assert longer.row.tolist() == ["contrastive/random", "contrastive/auto-clustering", "metric/random"]
-        assert (longer.seeds == SEEDS["cpu"]).all() and (longer.images_seen == 600_064).all()
+        assert (longer.seeds == PROFILES["cpu"].seeds).all() and (longer.images_seen == 600_064).all()
 
 
 def test_the_matrix_has_every_loss_with_every_mining():
     matrix = pd.read_csv(results_folder() / "matrix.csv")
     lines = matrix[(matrix.dataset == "phd08-sim") & (matrix.batch == "pooled") & (matrix.profile == "quick")]
-    assert sorted(lines.row) == sorted(f"{loss}/{mining}" for loss in LOSSES for mining in ROWS)
+    assert sorted(lines.row) == sorted(f"{loss}/{mining}" for loss in LOSSES for mining in MININGS)
     assert (lines.classes == 2350).all() and (lines.images_seen == 160_000).all()
 
 
@@ -67,7 +70,9 @@ def test_table_4_has_its_four_rows_in_every_reading():
         ("one-shot", 20, 400),
     ):
         lines = table[(table.protocol == protocol) & (table.batch == "pooled") & (table.profile == "quick")]
-        assert lines.row.tolist() == list(PAPER["table4"]) and (lines.dataset == "omniglot").all(), protocol
+        assert lines.row.tolist() == list(TABLES["table4"].paper) and (lines.dataset == "omniglot").all(), (
+            protocol
+        )
         assert (
             (lines.classes == classes).all()
             and (lines.images == images).all()

@@ -1,0 +1,82 @@
+"""What a profile is (budget, seeds, size of the test) and the tuned values, each with the measurement that chose it."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How long a run trains and how much of the simulated test set it is tested on.
+
+    Attributes:
+        seeds: how many seeds a row has, from 0.
+        variants: PHD08 variants a font of the simulated test set (1 ... 243).
+        settings: fields of RunConfig.
+        of_table: more of them, for single tables.
+    """
+
+    seeds: int
+    variants: int
+    settings: dict
+    of_table: dict[str, dict] = field(default_factory=dict)
+
+
+PROFILES = {
+    "smoke": Profile(  # tests: seconds
+        1,
+        1,
+        dict(num_classes=40, images=4_096, updates=4, pool_classes=8, triplets=32, chunk=96, eta=20)
+        | dict(compiled=False, validation_images=80),
+    ),
+    "quick": Profile(1, 3, dict(images=160_000)),  # a laptop: under two minutes a row
+    "cpu": Profile(3, 27, dict(images=600_000)),  # the published tables: a few minutes a run on 2 cores
+    "best": Profile(  # how far the network goes in ten minutes on 2 cores
+        1,
+        27,
+        dict(batch="pooled-near", images=2_000_000),
+        {  # chosen on validation images: notebook 04, benchmarks.drawers
+            "table2": {"framing": "square"},
+            "table3": {"framing": "square"},
+            "table4": {"probability": 0.5, "shift": 0.04, "degrees": 3.0},
+        },
+    ),
+    "paper": Profile(  # CUDA: 40 epochs of 50 iterations with 10,240 triplets
+        3,
+        243,
+        dict(batch="literal", triplets=10_240, images=50 * 3 * 10_240 * 40, updates=40, chunk=3 * 10_240)
+        | dict(gather=False, statistics_samples=None),
+    ),
+}
+
+# Conditions on a run's fields, the values that hold under them, and the file of results/benchmarks that chose them; later ones win.
+TUNED = [
+    ({"loss": "metric", "batch": "literal"}, {"rate": 1e-2}, "rates"),
+    ({"loss": "metric", "batch": "pooled"}, {"rate": 2e-2}, "rates"),
+    ({"loss": "metric", "batch": "pooled-hard"}, {"rate": 1e-2, "pool_classes": 32}, "rates"),
+    ({"loss": "metric", "batch": "pooled-near"}, {"rate": 6e-3, "pool_classes": 16}, "rates"),
+    ({"loss": "contrastive", "batch": "literal"}, {"rate": 3e-3}, "rates"),
+    ({"loss": "contrastive", "batch": "pooled"}, {"rate": 3e-3}, "rates"),
+    ({"loss": "contrastive", "batch": "pooled-hard"}, {"rate": 2e-2, "pool_classes": 32}, "rates"),
+    ({"loss": "contrastive", "batch": "pooled-near"}, {"rate": 1e-2, "pool_classes": 32}, "rates"),
+    ({"loss": "triplet", "batch": "literal"}, {"rate": 1e-2}, "rates"),
+    ({"loss": "triplet", "batch": "pooled"}, {"rate": 2e-2}, "rates"),
+    ({"loss": "triplet", "batch": "pooled-hard"}, {"rate": 1e-2, "pool_classes": 32}, "rates"),
+    ({"loss": "triplet", "batch": "pooled-near"}, {"rate": 2e-2, "pool_classes": 32}, "rates"),
+    ({"table": "table4", "loss": "metric", "batch": "literal"}, {"rate": 1e-2}, "rates_omniglot"),
+    ({"table": "table4", "loss": "metric", "batch": "pooled"}, {"rate": 1e-2}, "rates_omniglot"),
+    ({"table": "table4", "loss": "metric", "batch": "pooled-hard"}, {"rate": 6e-3}, "rates_omniglot"),
+    ({"table": "table4", "loss": "metric", "batch": "pooled-near"}, {"rate": 6e-3}, "rates_omniglot"),
+    ({"table": "table2", "loss": "contrastive", "batch": "pooled"}, {"rate": 6e-3}, "rates_full"),
+    # Hard mining learns from an eighth of its pairs.
+    ({"negatives": "hard", "loss": "metric", "batch": "pooled"}, {"rate": 3e-3}, "rates_full"),
+    ({"negatives": "hard", "loss": "contrastive", "batch": "pooled"}, {"rate": 6e-3}, "rates_full"),
+    ({"negatives": "hard", "loss": "triplet", "batch": "pooled"}, {"rate": 1e-3}, "rates_full"),
+]
+
+
+def tuned(settings: dict) -> dict:
+    """The tuned values of a run with these fields."""
+    found = {}
+    for condition, values, _ in TUNED:
+        if all(settings.get(name) == value for name, value in condition.items()):
+            found |= values
+    return found
