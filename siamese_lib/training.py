@@ -36,9 +36,9 @@ class Plan:
         updates: periods of (nearly) equal length that they are cut into; each ends with class statistics, an
             update of the samplers, validation, a line of history, a checkpoint.
         learning_rate: the highest.
-        schedule: one-cycle (linear warm-up over a tenth of the steps, then half a cosine to zero) or constant.
-        statistics_samples: clean images a class that the statistics are made of; None: all. The last ones are
-            of all.
+        schedule: one-cycle (linear warm-up over a tenth of the steps, then half a cosine to zero) or
+            constant.
+        statistics_samples: how many clean images of a class make its statistics; None, and at the end, all.
         gather: make the statistics of the embeddings of the training steps instead, each image's from the
             step that saw it last; only the first and the last are then of clean images, of all.
         chunk: images embedded at once in a clean pass.
@@ -129,23 +129,21 @@ class CollapseWatch:
 class Checkpoint:
     """A file with all that the next period depends on, so that a resumed run gives the same bits."""
 
-    path: Path
+    path: Path | None  # None: nothing is kept
     plan: Plan  # a checkpoint of another plan is refused
     parts: dict[str, Any]  # whatever has `state_dict` and `load_state_dict`, by name
 
     def save(self) -> None:
         """Write the file; on an interruption the old one stays."""
+        if self.path is None:
+            return
         state = {name: part.state_dict() for name, part in self.parts.items()}
         with atomic_write(self.path) as temporary:
             torch.save({"plan": repr(self.plan)} | state, temporary)
 
     def load(self, device: torch.device) -> None:
-        """Put every part into the state of the file, where there is one.
-
-        Raises:
-            InputError: the file is damaged, of another plan or of other parts.
-        """
-        if not self.path.exists():
+        """Put every part into the state of the file, where there is one; InputError where it does not fit."""
+        if self.path is None or not self.path.exists():
             return
         try:
             state = torch.load(self.path, map_location=device, weights_only=True)
@@ -220,9 +218,8 @@ class Trainer:
         self.compiled = self.network is not model
         self.compile_seconds = time.perf_counter() - began  # `seconds` does not hold them
         parts = {"model": model, "loss": loss, "optimiser": self.optimiser, "batch": batch, "loop": self}
-        self.checkpoint = Checkpoint(checkpoint, plan, parts) if checkpoint else None
-        if self.checkpoint:
-            self.checkpoint.load(images.device)
+        self.checkpoint = Checkpoint(checkpoint, plan, parts)
+        self.checkpoint.load(images.device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, 1, 37, 37) -> embeddings (B, D) in the loss's space."""
@@ -258,7 +255,7 @@ class Trainer:
             self.seconds += time.perf_counter() - began
             self.history.append(self._line(totals, end - start))
             self.collapse_watch(self.history)
-            if self.checkpoint and self.processes.first:
+            if self.processes.first:
                 self.checkpoint.save()
             if self.report:
                 self.report(self.history[-1])
