@@ -14,10 +14,8 @@ def test_by_hand():
 
 def test_equals_a_loop():
     g = torch.Generator().manual_seed(0)
-    e, labels = (
-        torch.randn(200, 25, generator=g),
-        torch.cat([torch.arange(13), torch.randint(13, (187,), generator=g)]),
-    )
+    e = torch.randn(200, 25, generator=g)
+    labels = torch.cat([torch.arange(13), torch.randint(13, (187,), generator=g)])
     result = class_statistics(e, labels, 13)
     for c in range(13):
         mine = e[labels == c]
