@@ -34,7 +34,9 @@ def make_loss(config: RunConfig) -> ContrastiveLoss | TripletLoss | MetricLoss:
 
 
 def make_batch(config: RunConfig, labels: torch.Tensor, groups: torch.Tensor | None = None):
-    """Samplers and batch of a configuration; labels (N,) and, where groups of classes have equal weight, groups (C,) on the training device."""
+    """Samplers and batch of a configuration; labels (N,) and, where groups of classes have equal weight,
+    groups (C,) on the training device.
+    """
     c = config.num_classes
     positives = (
         AutoProbabilistic(c, config.gamma, config.w)
