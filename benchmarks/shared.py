@@ -1,13 +1,12 @@
-"""How fast training is beside other busy programs: images a second of `pooled` steps, by how threads wait and
-how many there are.
+"""How fast training is beside other busy programs, by how threads wait and how many there are.
 
     python -m benchmarks.shared
 
-Each measurement is a process of its own. `policy` is how OpenMP's threads wait for one another: `spinning`
-(its own default) or `passive` (the package's); `busy` counts the other programs, each of which keeps one core
-at work; `runs` trainings go on side by side, and `images_per_s` is what they see together. `of_quiet` is the
-share of what the same setting sees on a quiet machine, `of_spinning` that of two spinning threads on a quiet
-machine.
+Images a second of `pooled` steps. Each measurement is a process of its own. `policy` is how OpenMP's threads
+wait for one another: `spinning` (its own default) or `passive` (the package's); `busy` counts the other
+programs, each of which keeps one core at work; `runs` trainings go on side by side, and `images_per_s` is
+what they see together. `of_quiet` is the share of what the same setting sees on a quiet machine,
+`of_spinning` that of two spinning threads on a quiet machine.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Ideal vectors and class spreads (Section 3.2): what mining, the metric loss and the classifier know of the classes."""
+"""Ideal vectors and class spreads (Section 3.2): all that mining, loss and classifier know of the classes."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,12 @@ from siamese_lib.errors import InputError
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """centroids (C, D): c_i, the mean embedding ("ideal vector") of class i; spread (C,): d_i, the mean distance of its samples to c_i."""
+    """Where the classes lie and how far they spread.
+
+    Attributes:
+        centroids: (C, D), c_i: the mean embedding ("ideal vector") of class i.
+        spread: (C,), d_i: the mean distance of its samples to c_i.
+    """
 
     centroids: Tensor
     spread: Tensor
@@ -32,15 +37,15 @@ def class_statistics(embeddings: Tensor, labels: Tensor, num_classes: int) -> Cl
     """
     counts = torch.bincount(labels, minlength=num_classes)
     if len(counts) > num_classes or (counts == 0).any():
+        known = counts[:num_classes]
         raise InputError(
-            f"{int((counts[:num_classes] == 0).sum())} of {num_classes} classes have no sample (first: class "
-            f"{int(torch.argmin(counts[:num_classes]))}) and {len(counts) - num_classes} labels are too large; give every class a sample"
+            f"{int((known == 0).sum())} of {num_classes} classes have no sample (first: class "
+            f"{int(torch.argmin(known))}) and {len(counts) - num_classes} labels are too large; "
+            "give every class a sample"
         )
     e = embeddings.double()
-    centroids = (
-        torch.zeros(num_classes, e.shape[1], dtype=e.dtype, device=e.device).index_add_(0, labels, e)
-        / counts[:, None]
-    )
+    sums = torch.zeros(num_classes, e.shape[1], dtype=e.dtype, device=e.device).index_add_(0, labels, e)
+    centroids = sums / counts[:, None]
     distances = torch.linalg.vector_norm(e - centroids[labels], dim=1)
     spread = (
         torch.zeros(num_classes, dtype=e.dtype, device=e.device).index_add_(0, labels, distances) / counts

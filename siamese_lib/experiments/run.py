@@ -37,6 +37,7 @@ from siamese_lib.runtime import (
     keep_memory,
     local_device,
 )
+from siamese_lib.statistics import ClassStatistics
 from siamese_lib.training import Trainer
 
 
@@ -207,16 +208,18 @@ def _train(
     }
 
 
-def _figures_data(trainer: Trainer, statistics) -> dict[str, np.ndarray]:
-    """probabilities (U + 1, C): P_0 ... P_U times C, so 1 is uniform; centroids (C, D); spread (C,); clusters
-    (C,) where there are any.
+def _figures_data(trainer: Trainer, statistics: ClassStatistics) -> dict[str, np.ndarray]:
+    """What figures are drawn from.
 
-    Each evaluation adds class_accuracy_<set> (C,), percent, NaN for a class without images.
+    Returns:
+        probabilities (U + 1, C): P_0 ... P_U times C, so 1 is uniform; centroids (C, D); spread (C,);
+        clusters (C,) where the negative sampler has any. Each evaluation adds class_accuracy_<set> (C,),
+        percent, NaN for a class without images.
     """
-    relative = torch.stack(trainer.probabilities) * trainer.num_classes
+    relative = torch.stack(trainer.probabilities) * len(statistics.spread)
     arrays = {"probabilities": relative, "centroids": statistics.centroids, "spread": statistics.spread}
     arrays = {name: value.cpu().numpy().astype(np.float16) for name, value in arrays.items()}
-    clusters = getattr(trainer.batch.negatives, "clusters", None)
+    clusters = trainer.batch.negatives.state_dict().get("clusters")
     return arrays if clusters is None else arrays | {"clusters": clusters.cpu().numpy().astype(np.int32)}
 
 
