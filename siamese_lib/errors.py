@@ -9,6 +9,10 @@ class InputError(ValueError):
     """
 
 
+class NotFinite(InputError, FloatingPointError):
+    """A loss, an embedding or a weight that is infinite or no number: the training has diverged."""
+
+
 class NotThere(InputError):
     """Data that this machine does not have, and that a run can go on without; the message says how to get
     it.

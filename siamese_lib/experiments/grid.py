@@ -64,7 +64,7 @@ def run_table(
     plan = _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes)
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise InputError(f"jobs={jobs!r}: a whole number, 1 or more")
-    alone = choose_device(local_device(device)).type == "cuda" or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    alone = choose_device(local_device(device)).type == "cuda" or os.environ.get("WORLD_SIZE", "1") != "1"
     jobs = min(len(plan), (1 if alone else os.cpu_count() or 1) if jobs is None else jobs)
     runs: dict[int, Run] = {}
     errors: list[InputError] = []
