@@ -19,7 +19,9 @@ BLOCK = 64  # rows of distances at a time: with all training samples of Hangul 5
 
 
 class LabelledImages(Protocol):
-    """What is evaluated: uint8 images (N, 37, 37), labels (N,), names of the classes, and a table of facts or None (ImageBank is one)."""
+    """What is evaluated: uint8 images (N, 37, 37), labels (N,), names of the classes, and a table of facts or
+    None (ImageBank is one).
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -49,8 +51,9 @@ class Evaluation:
     def summary(self) -> dict:
         """Plain numbers for a record, in percent.
 
-        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, ties, accuracy by font, by alphabet and by each index of
-        a PHD08 variant, the 50 classes read worst, the 50 most frequent confusions.
+        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, ties, accuracy by
+        font, by alphabet and by each index of a PHD08 variant, the 50 classes read worst, the 50 most
+        frequent confusions.
         """
         seen = self.total > 0
         images = int(self.total.sum())
@@ -116,12 +119,12 @@ def evaluate(
         centroids: (C, D) ideal vectors of the training classes.
         classes: their C names; a bank's classes must be the same list.
         banks: test images, streamed; only one bank is in memory at a time.
-        gallery: embeddings (M, D) and labels (M,) of the training samples. Recall@1 is the share of test images whose
-            nearest single training sample is of their class (ours: test images of one class are copies of a few scans, so neighbours among
-            them say little).
+        gallery: embeddings (M, D) and labels (M,) of the training samples. Recall@1 is the share of test
+            images whose nearest single training sample is of their class (ours: test images of one class are
+            copies of a few scans, so neighbours among them say little).
         chunk: images embedded at once.
-        by: columns of the banks' meta by whose values answers are counted too, each with the values that come first in
-            a summary, in their order; all others follow by name.
+        by: columns of the banks' meta by whose values answers are counted too, each with the values that come
+            first in a summary, in their order; all others follow by name.
     """
     result = Evaluation(
         classes,
@@ -135,7 +138,8 @@ def evaluate(
     for bank in banks:
         if bank.classes != classes:
             raise InputError(
-                f"a test bank lists {len(bank.classes)} classes other than the {len(classes)} of training; load it with the same class list"
+                f"a test bank lists {len(bank.classes)} classes other than the {len(classes)} of training; "
+                "load it with the same class list"
             )
         if not len(bank):
             continue
@@ -156,8 +160,8 @@ def evaluate(
         _count_groups(result, bank, hit, result.by)
     if result.ties > TIES * result.total.sum():
         warnings.warn(
-            f"{result.ties:,} of {result.total.sum():,} images are as near to two ideal vectors as float32 can tell; "
-            "they count as wrong: has the embedding collapsed?",
+            f"{result.ties:,} of {result.total.sum():,} images are as near to two ideal vectors as float32 can "
+            "tell; they count as wrong: has the embedding collapsed?",
             stacklevel=2,
         )
     return result
@@ -172,7 +176,8 @@ def nearest(embeddings: Tensor, references: Tensor, k: int) -> tuple[Tensor, Ten
         k: at most M.
 
     Returns:
-        Numbers (N, k), nearest first, and (N,) bool: whether float32 cannot tell the nearest from the second (a tie).
+        Numbers (N, k), nearest first, and (N,) bool: whether float32 cannot tell the nearest from the second
+        (a tie).
     """
     limit = _resolution(embeddings, references)
     numbers, ties = [], []
@@ -214,7 +219,8 @@ def _resolution(embeddings: Tensor, references: Tensor) -> Tensor:
 def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
     """`BLOCK` rows of (N, M) at a time; the larger, the nearer.
 
-    The order of the distances is that of e.r - |r|^2 / 2, one product of matrices; about the mean of the references, where it is most exact.
+    The order of the distances is that of e.r - |r|^2 / 2, one product of matrices; about the mean of the
+    references, where it is most exact.
     """
     middle = references.mean(0)
     r = references - middle
@@ -224,7 +230,9 @@ def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
 
 
 def _samples_of_classes(labels: Tensor, num_classes: int) -> Tensor:
-    """(M,) labels -> (C, j) numbers of each class's samples; the last is repeated where there are fewer than in the largest class, -1 is none."""
+    """(M,) labels -> (C, j) numbers of each class's samples; the last is repeated where there are fewer than
+    in the largest class, -1 is none.
+    """
     counts = torch.bincount(labels, minlength=num_classes)
     place = torch.arange(int(counts.max()), device=labels.device).expand(num_classes, -1)
     row = (counts.cumsum(0) - counts)[:, None] + torch.minimum(place, counts[:, None] - 1).clamp(min=0)

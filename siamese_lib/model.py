@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotFinite
 
 SIDE = 37
 EMBEDDING_SIZE = 25
@@ -86,6 +86,9 @@ def embed(forward: Callable[[Tensor], Tensor], images: Tensor, chunk: int = 256)
 
     Returns:
         (N, D).
+
+    Raises:
+        NotFinite: an embedding is infinite or no number.
     """
     with torch.no_grad():
         outputs = []
@@ -94,4 +97,10 @@ def embed(forward: Callable[[Tensor], Tensor], images: Tensor, chunk: int = 256)
             if missing and outputs:
                 some = torch.cat([some, some.new_zeros(missing, *some.shape[1:])])
             outputs.append(forward(to_float(some))[:n])
-        return torch.cat(outputs)
+        embeddings = torch.cat(outputs)
+    if broken := int((~torch.isfinite(embeddings)).any(1).sum()):
+        raise NotFinite(
+            f"{broken} of {len(embeddings)} embeddings are not finite: the network has diverged; "
+            "train it again with a lower learning rate"
+        )
+    return embeddings

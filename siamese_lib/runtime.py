@@ -76,9 +76,20 @@ class Processes:
 
     @classmethod
     def start(cls, device: torch.device) -> "Processes":
-        """Join the others where torchrun, or whatever sets WORLD_SIZE, started several; else one alone."""
-        count = int(os.environ.get("WORLD_SIZE", "1"))
-        if count == 1:
+        """Join the others where torchrun, or whatever sets WORLD_SIZE, started several; else one alone.
+
+        Raises:
+            InputError: WORLD_SIZE without the other variables of torchrun, or not a number.
+        """
+        given = os.environ.get("WORLD_SIZE", "1")
+        missing = [
+            name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ
+        ]
+        if not given.isdigit() or (int(given) > 1 and missing):
+            problem = f"{', '.join(missing)} are not set" if given.isdigit() else "this is no number"
+            raise InputError(f"WORLD_SIZE={given}, but {problem}; start with torchrun, or unset WORLD_SIZE")
+        count = int(given)
+        if count <= 1:
             return cls()
         from torch import distributed
 
@@ -168,8 +179,9 @@ def compiled(model: nn.Module, try_it: Callable[[nn.Module], object]) -> nn.Modu
     try:
         try_it(network)
     except Exception as error:  # whatever compiler and C++ tool chain raise: the plain one gives the same
+        cause = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
         warnings.warn(
-            f"torch.compile failed ({type(error).__name__}); going on without it, about half as fast",
+            f"torch.compile failed ({type(error).__name__}: {cause[:200]}); going on without it, half as fast",
             stacklevel=3,
         )
         return model

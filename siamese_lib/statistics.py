@@ -33,8 +33,17 @@ def class_statistics(embeddings: Tensor, labels: Tensor, num_classes: int) -> Cl
         ClassStatistics in the dtype of the embeddings; sums are taken in float64.
 
     Raises:
-        InputError: a class without a sample: it has no ideal vector.
+        InputError: embeddings or labels of another shape or type, or a class without a sample: it has no
+            ideal vector.
     """
+    if embeddings.dim() != 2 or not embeddings.is_floating_point():
+        raise InputError(f"embeddings {_described(embeddings)}: a floating-point tensor (N, D) wanted")
+    if labels.shape != embeddings.shape[:1] or labels.dtype not in (torch.int64, torch.int32):
+        raise InputError(
+            f"labels {_described(labels)}: whole numbers ({len(embeddings)},) wanted, one an embedding"
+        )
+    if (labels < 0).any():
+        raise InputError(f"labels from {int(labels.min())}: 0 to {num_classes - 1} wanted")
     counts = torch.bincount(labels, minlength=num_classes)
     if len(counts) > num_classes or (counts == 0).any():
         known = counts[:num_classes]
@@ -51,3 +60,7 @@ def class_statistics(embeddings: Tensor, labels: Tensor, num_classes: int) -> Cl
         torch.zeros(num_classes, dtype=e.dtype, device=e.device).index_add_(0, labels, distances) / counts
     )
     return ClassStatistics(centroids.to(embeddings.dtype), spread.to(embeddings.dtype))
+
+
+def _described(x: Tensor) -> str:
+    return f"{tuple(x.shape)} of {str(x.dtype).removeprefix('torch.')}"

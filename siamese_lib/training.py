@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from siamese_lib import runtime
 from siamese_lib.augment import Augmentation
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotFinite
 from siamese_lib.files import atomic_write
 from siamese_lib.model import embed, to_float
 from siamese_lib.statistics import ClassStatistics, class_statistics
@@ -230,7 +230,7 @@ class Trainer:
         samples.
 
         Raises:
-            FloatingPointError: a loss that is not finite; the last checkpoint is from before it.
+            NotFinite: a loss or weights that are not finite; the last checkpoint is from before it.
         """
         for _ in self.periods():
             pass
@@ -247,7 +247,9 @@ class Trainer:
             totals = torch.zeros(5, dtype=torch.float64, device=self.images.device)
             while self.step < end:
                 totals += self.one_step()
-            self._check_finite(totals, f"between iterations {start} and {end}")
+            self._check_finite("loss", totals, f"between iterations {start} and {end}")
+            weights = torch.stack([p.detach().abs().sum() for p in self.model.parameters()])
+            self._check_finite("sum of the weights", weights, f"after iteration {end - 1}")
             self.statistics = self.class_statistics.at_period_end(last=end == self.plan.steps)
             self.batch.positives.update(self.statistics)
             self.batch.negatives.update(self.statistics)
@@ -280,7 +282,7 @@ class Trainer:
             if gathered is not None:
                 gathered[micro_batch.images] = self.loss.space(outputs.detach())
         if totals.device.type == "cpu":  # on CUDA the look would wait for the device: there, once a period
-            self._check_finite(totals, f"at iteration {self.step}")
+            self._check_finite("loss", totals, f"at iteration {self.step}")
         self.processes.add_gradients(self.model)
         self.optimiser.step()
         self.step += 1
@@ -306,10 +308,10 @@ class Trainer:
             "accuracy": self.validate(self.forward, self.statistics) if self.validate else None,
         }
 
-    def _check_finite(self, totals: Tensor, where: str) -> None:
-        if not torch.isfinite(totals).all():
-            raise FloatingPointError(
-                f"the loss is not finite {where} (period {len(self.history) + 1} of {self.plan.updates}, "
+    def _check_finite(self, what: str, values: Tensor, where: str) -> None:
+        if not torch.isfinite(values).all():
+            raise NotFinite(
+                f"the {what} is not finite {where} (period {len(self.history) + 1} of {self.plan.updates}, "
                 f"{self.plan}, {type(self.loss).__name__}); lower the learning rate"
             )
 

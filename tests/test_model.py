@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from siamese_lib.errors import InputError
-from siamese_lib.model import EmbeddingNet, softsign, to_float
+from siamese_lib.errors import InputError, NotFinite
+from siamese_lib.model import EmbeddingNet, embed, softsign, to_float
 
 
 def test_table_1_sizes_and_parameters():
@@ -59,3 +59,16 @@ def test_softsign_keeps_only_its_output():
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         y = softsign(torch.randn(8, requires_grad=True))
     assert kept == [y.data_ptr()]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_embeddings_that_are_not_finite_are_an_error(value):
+    """In every evaluation: all of them embed with this function."""
+    images = torch.zeros(5, 37, 37, dtype=torch.uint8)
+    images[3] = 255
+
+    def forward(x):
+        return torch.where(x.flatten(1)[:, :2] > 0.5, value, 0.0)
+
+    with pytest.raises(NotFinite, match="1 of 5 embeddings are not finite: the network has diverged"):
+        embed(forward, images, 2)

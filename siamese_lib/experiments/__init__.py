@@ -1,7 +1,7 @@
 """Experiments: what a run is, what it trains on, what it is tested on, and its record.
 
-`run_table` runs rows of a table over seeds, `run_one` a single configuration, which `make_config` makes. They are loaded when first
-used, so that reading tables and records does not load the training.
+`run_table` runs rows of a table over seeds, `run_one` a single configuration, which `make_config` makes. They
+are loaded when first used, so that reading tables and records does not load the training.
 """
 
 import importlib

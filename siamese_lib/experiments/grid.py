@@ -39,8 +39,8 @@ def run_table(
 ) -> list[Run]:
     """Rows of a table, each with every seed, in the order of protocols, rows, seeds.
 
-    Finished runs are reused and unfinished ones resumed, so an interrupted grid goes on where it stopped. A run that fails does not
-    stop the others.
+    Finished runs are reused and unfinished ones resumed, so an interrupted grid goes on where it stopped. A
+    run that fails does not stop the others.
 
     Args:
         table: a key of TABLES.
@@ -50,19 +50,21 @@ def run_table(
         profile: a key of PROFILES.
         batch: of BATCHES; default the profile's.
         sets, variants, device: as in `run_one`; a network is tested on those of the sets that are its own.
-        jobs: runs side by side, each with its share of the processor's cores. Default: one a core on a CPU (two runs of one thread
-            see more images than one of two threads), one at a time on CUDA. The bits of a run depend on its number of threads.
+        jobs: runs side by side, each with its share of the processor's cores. Default: one a core on a CPU
+            (two runs of one thread see more images than one of two threads), one at a time on CUDA. The bits
+            of a run depend on its number of threads.
         progress: whether to show a text bar.
         finished: called with each run as soon as it is there.
         changes: other fields of RunConfig.
 
     Raises:
-        InputError: as `make_config` and `run_one`; before anything is trained where that can be known, else after the other runs.
+        InputError: as `make_config` and `run_one`; before anything is trained where that can be known, else
+            after the other runs.
     """
     plan = _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes)
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise InputError(f"jobs={jobs!r}: a whole number, 1 or more")
-    alone = choose_device(local_device(device)).type == "cuda" or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    alone = choose_device(local_device(device)).type == "cuda" or os.environ.get("WORLD_SIZE", "1") != "1"
     jobs = min(len(plan), (1 if alone else os.cpu_count() or 1) if jobs is None else jobs)
     runs: dict[int, Run] = {}
     errors: list[InputError] = []
@@ -108,7 +110,9 @@ def _in_turn(plan: list[Job], progress: bool) -> Iterator[tuple[int, Run | Input
 
 
 def _side_by_side(plan: list[Job], jobs: int, progress: bool) -> Iterator[tuple[int, Run | InputError]]:
-    """The runs as they end, each in a process of its own (joblib: a backend chosen by `joblib.parallel_config`, dask's too, is used)."""
+    """The runs as they end, each in a process of its own (joblib: a backend chosen by
+    `joblib.parallel_config`, dask's too, is used).
+    """
     import joblib
 
     threads = max(1, (os.cpu_count() or 1) // jobs)
@@ -126,7 +130,9 @@ def _side_by_side(plan: list[Job], jobs: int, progress: bool) -> Iterator[tuple[
 def _work(
     number: int, job: Job, threads: int, variables: dict[str, str], lines
 ) -> tuple[int, Run | InputError, list[str]]:
-    """One run in a worker, with what it warned of; workers live on, so the environment is that of the call."""
+    """One run in a worker, with what it warned of; workers live on, so the environment is that of the
+    call.
+    """
     for name in VARIABLES:
         os.environ.pop(name, None)
     os.environ.update(variables)
@@ -143,7 +149,9 @@ def _work(
 
 @contextlib.contextmanager
 def _bar(plan: list[Job], progress: bool) -> Iterator[object]:
-    """A text bar over the images of all runs; yields the queue of (number, images, accuracy) that moves it, or None."""
+    """A text bar over the images of all runs; yields the queue of (number, images, accuracy) that moves it,
+    or None.
+    """
     if not progress:
         yield None
         return

@@ -69,14 +69,15 @@ def run_one(
         config: from `make_config`.
         seed: fixes the run to the bit on one machine; 0 to 2^63 - 1.
         device: `cpu` or `cuda`; None: CUDA where there is one.
-        sets: test sets (names of TEST_SETS), default all of the network; one whose data is not there is noted under `not_run`.
+        sets: test sets (names of TEST_SETS), default all of the network; one whose data is not there is noted
+            under `not_run`.
         variants: PHD08 variants a font of the simulated test set; default the profile's.
         progress: whether to show a text bar.
         report: called with each line of history while training.
 
     Raises:
-        InputError: unknown set, number of variants, seed or device, no data folder where SIAMESE_DATA points, unwritable
-            folder, broken checkpoint, record or model, no fonts.
+        InputError: unknown set, number of variants, seed or device, no data folder where SIAMESE_DATA points,
+            unwritable folder, broken checkpoint, record or model, no fonts.
     """
     sets = known_sets(sets, test_sets_of(config.protocol))
     variants = PROFILES[config.profile].variants if variants is None else variants
@@ -114,7 +115,9 @@ def check_seed(seed: int) -> None:
 
 @contextlib.contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold a run's folder: of several processes on one run the first works, the others wait and then find it done."""
+    """Hold a run's folder: of several processes on one run the first works, the others wait and then find it
+    done.
+    """
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -230,7 +233,9 @@ def _evaluate_missing(
     variants: int,
     progress: bool,
 ) -> None:
-    """Test on those sets that the record lacks. Each result is written at once; a set that fails does not cost the others theirs."""
+    """Test on those sets that the record lacks. Each result is written at once; a set that fails does not
+    cost the others theirs.
+    """
     done = record["evaluations"]
     todo = [name for name in sets if name not in done or outdated(name, done[name], config, variants)]
     if not todo:
@@ -272,7 +277,8 @@ def trained_network(config: RunConfig, folder: Path, device: torch.device) -> Ca
             dict(file)
     except Exception as error:  # torch raises many kinds for a file that is cut short or not a model
         raise InputError(
-            f"the run in {folder} cannot be read ({type(error).__name__}); delete this folder and run the row again"
+            f"the run in {folder} cannot be read ({type(error).__name__}); "
+            "delete this folder and run the row again"
         ) from error
     blank = torch.zeros(config.chunk, SIDE, SIDE, dtype=torch.uint8, device=device)
     network = (
