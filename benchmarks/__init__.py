@@ -1,1 +1,4 @@
-"""Measurements: `python -m benchmarks.step` and so on, `make bench` for all. Each prints a table and writes results/benchmarks/<name>.csv."""
+"""Measurements: `python -m benchmarks.step` and so on, `make bench` for all.
+
+Each prints a table and writes results/benchmarks/<name>.csv.
+"""

@@ -1,21 +1,17 @@
-"""What limits reading B of Omniglot: other losses, framings and augmentation, judged on the validation drawers (longer runs: profile best).
+"""What limits reading B of Omniglot: losses, framings and augmentation, judged on the validation drawers.
 
     python -m benchmarks.drawers            writes results/benchmarks/drawers.csv
-    python -m benchmarks.drawers --jobs 1   one run at a time (default: one on each processor, a thread each; nothing is timed)
+    python -m benchmarks.drawers --jobs 1   one run at a time (default: one on each processor, a thread each)
 
-The accuracy on the clean drawings that were trained on tells whether it is the network or the twelve drawers that ran out. Seed 10, which no table
-uses; the test drawers are not looked at. Finished runs are kept in runs/benchmarks/.
+Nothing is timed; longer runs are profile `best`. The accuracy on the clean drawings that were trained on
+tells whether it is the network or the twelve drawers that ran out. Seed 10 is used by no table; the test
+drawers are not looked at. Finished runs are kept in runs/benchmarks/.
 """
 
-import argparse
-import json
-import os
-
-from benchmarks.common import kept, publish, side_by_side
+from benchmarks.common import command_line, run_grid
 from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
 from siamese_lib.experiments.config import make_config
 from siamese_lib.experiments.test_sets import accuracy_of
-from siamese_lib.runtime import choose_device
 
 IMAGES = 300_000
 PAIRS = {"row": "contrastive/random", "rate": 1e-2, "pool_classes": 32}
@@ -33,52 +29,30 @@ GRID = [
     PAIRS | LESS,
     PAIRS | {"rate": 2e-2},
 ]
-SHOWN = (
-    "loss",
-    "batch",
-    "rate",
-    "images",
-    "framing",
-    "probability",
-    "shift",
-    "degrees",
-    "impostors",
-)  # of the configuration
+# Columns that are settings.
+SHOWN = ("loss", "batch", "rate", "images", "framing", "probability", "shift", "degrees", "impostors")
 
 
 def measure(settings: dict, device) -> dict:
     trainer, data = trainer_of("ours", TUNING_SEED, device, table="table4", **settings)
-    statistics = trainer.fit()
-    found = {
-        name: accuracy_of(trainer.forward, statistics.centroids, getattr(data, name), trainer.plan.chunk)
-        for name in ("train", "validation")
-    }
+    centroids, chunk = trainer.fit().centroids, trainer.plan.chunk
     return {
         "pool_images": trainer.batch.images_a_step,
         "seed": TUNING_SEED,
-        "train_accuracy": found["train"],
-        "accuracy": found["validation"],
+        "train_accuracy": accuracy_of(trainer.forward, centroids, data.train, chunk),
+        "accuracy": accuracy_of(trainer.forward, centroids, data.validation, chunk),
     }
 
 
+def shown(settings: dict) -> dict:
+    config = make_config("table4", profile="quick", **settings)
+    return {name: getattr(config, name) for name in SHOWN}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.drawers", description=__doc__.splitlines()[0])
-    parser.add_argument("--device")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--one", metavar="JSON", help="run these settings alone and print JSON")
-    options = parser.parse_args()
-    device = choose_device(options.device)
-    if options.one:
-        print(json.dumps(measure(json.loads(options.one)[0], device)))
-        return
-
-    def one(settings: dict) -> dict:
-        settings = {"batch": "pooled-near", "images": IMAGES} | settings
-        config = make_config("table4", profile="quick", **settings)
-        shown = {name: getattr(config, name) for name in SHOWN}
-        return shown | kept("benchmarks.drawers", [settings], device, 1 if options.jobs > 1 else None)
-
-    publish("drawers", side_by_side(one, GRID, options.jobs), device)
+    grid = [[{"batch": "pooled-near", "images": IMAGES} | settings] for settings in GRID]
+    parser = command_line("benchmarks.drawers", __doc__)
+    run_grid("benchmarks.drawers", parser, measure, lambda options: ("drawers", grid), shown)
 
 
 if __name__ == "__main__":

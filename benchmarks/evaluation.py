@@ -1,19 +1,19 @@
-"""(e) How fast the simulated PHD08 is drawn, framed and read, beside the network alone on ready images.
+"""How fast the simulated PHD08 is drawn, framed and read, beside the network alone on ready images.
 
     python -m benchmarks.evaluation [--device cuda]
 
-Whole: nine faces, 2,350 classes, from the rendered glyphs to the counts by font, variant and class, with top-5 and Recall@1, as a run does it.
-Bare: the same network on the same number of ready images of one bank. Both alternate, face by face; medians are reported. The lines differ in the
-number of variants, which must not move the peak of memory.
+Whole: nine typefaces, 2,350 classes, from the rendered glyphs to the counts by font, variant and class, with
+top-5 and Recall@1, as a run does it. Bare: the same network on the same number of ready images of one bank.
+Both alternate, typeface by typeface; medians are reported. The lines differ in the number of variants, which
+must not move the peak of memory.
 """
 
-import argparse
 import json
 from statistics import median
 
 import torch
 
-from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
+from benchmarks.common import command_line, in_own_process, load, peak_mb, publish, seconds
 from siamese_lib import runtime
 from siamese_lib.data.phd08 import FONTS
 from siamese_lib.data.phd08_simulated import iter_simulated_phd08
@@ -38,7 +38,7 @@ def measure(variants: int, device: torch.device) -> dict:
     def forward(x: torch.Tensor) -> torch.Tensor:
         return loss.space(network(x))
 
-    labels, ready = (torch.as_tensor(each, device=device) for each in (data.train.labels, data.train.images))
+    labels, ready = (torch.as_tensor(a, device=device) for a in (data.train.labels, data.train.images))
     gallery = embed(forward, ready, config.chunk), labels
     centroids = class_statistics(*gallery, config.num_classes).centroids
     ready, rates = ready[: config.num_classes], {"whole": [], "bare": []}
@@ -54,15 +54,13 @@ def measure(variants: int, device: torch.device) -> dict:
                 device=str(device),
                 characters=data.train.classes,
             )
-            images = int(
-                evaluate(forward, centroids, data.train.classes, banks, gallery, config.chunk).total.sum()
-            )
+            result = evaluate(forward, centroids, data.train.classes, banks, gallery, config.chunk)
+            images = int(result.total.sum())
 
         rates["whole"].append((seconds(whole, device), images))
-        rates["bare"] += [
-            (seconds(lambda: embed(forward, ready, config.chunk), device), len(ready)) for _ in range(2)
-        ]
-    per_image = {name: median(took / n for took, n in each) for name, each in rates.items()}
+        for _ in range(2):
+            rates["bare"].append((seconds(lambda: embed(forward, ready, config.chunk), device), len(ready)))
+    per_image = {name: median(took / n for took, n in runs) for name, runs in rates.items()}
     return {
         "device": device.type,
         "images": sum(n for _, n in rates["whole"]),
@@ -75,30 +73,18 @@ def measure(variants: int, device: torch.device) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.evaluation", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--device")
-    parser.add_argument(
-        "--variants", type=int, choices=VARIANTS, help="measure this many alone and print JSON"
-    )
+    parser = command_line("benchmarks.evaluation", __doc__)
+    parser.add_argument("--variants", type=int, choices=VARIANTS, help="measure these alone and print JSON")
     options = parser.parse_args()
     device = choose_device(options.device)
     if options.variants:
         print(json.dumps(measure(options.variants, device)))
         return
     before = load()
-    raw = [
-        in_own_process("benchmarks.evaluation", "--variants", str(n), "--device", str(device))
-        for n in VARIANTS
-    ]
-    publish(
-        "evaluation",
-        [{key: value for key, value in each.items() if key != "seconds"} for each in raw],
-        device,
-        load=before,
-        raw=raw,
-    )
+    arguments = [("--variants", str(n), "--device", str(device)) for n in VARIANTS]
+    raw = [in_own_process("benchmarks.evaluation", *a) for a in arguments]
+    lines = [{key: value for key, value in line.items() if key != "seconds"} for line in raw]
+    publish("evaluation", lines, device, load=before, raw=raw)
 
 
 if __name__ == "__main__":

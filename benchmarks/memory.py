@@ -1,14 +1,13 @@
-"""(d) Peak memory of training and testing 2,350 classes, from the fonts to the record: a short run of each batch kind.
+"""Peak memory of training and testing 2,350 classes, from fonts to record: a short run of each kind of batch.
 
 python -m benchmarks.memory [--device cuda]
 """
 
-import argparse
 import json
 import os
 import tempfile
 
-from benchmarks.common import in_own_process, load, peak_mb, publish
+from benchmarks.common import command_line, in_own_process, load, peak_mb, publish
 from siamese_lib.experiments.config import make_config
 from siamese_lib.experiments.run import run_one
 from siamese_lib.experiments.tables import BATCHES
@@ -18,8 +17,7 @@ IMAGES = 20_480
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.splitlines()[0])
-    parser.add_argument("--device")
+    parser = command_line("benchmarks.memory", __doc__)
     parser.add_argument("--batch", choices=BATCHES, help="measure this one alone and print JSON")
     options = parser.parse_args()
     device = choose_device(options.device)
@@ -29,25 +27,12 @@ def main() -> None:
             os.environ["SIAMESE_RUNS"] = folder
             record = run_one(config, 0, str(device), ["phd08-sim"], 1, progress=False).record
         seen, tested = record["totals"]["images_seen"], record["evaluations"]["phd08-sim"]["images"]
-        print(
-            json.dumps(
-                {
-                    "device": device.type,
-                    "batch": options.batch,
-                    "images_seen": seen,
-                    "images_tested": tested,
-                    "peak_mb": peak_mb(device),
-                }
-            )
-        )
+        line = {"device": device.type, "batch": options.batch, "images_seen": seen, "images_tested": tested}
+        print(json.dumps(line | {"peak_mb": peak_mb(device)}))
         return
-    before = load()
-    publish(
-        "memory",
-        [in_own_process("benchmarks.memory", "--batch", b, "--device", str(device)) for b in BATCHES],
-        device,
-        load=before,
-    )
+    before, module = load(), "benchmarks.memory"
+    lines = [in_own_process(module, "--batch", batch, "--device", str(device)) for batch in BATCHES]
+    publish("memory", lines, device, load=before)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
-"""pytorch-metric-learning inside our loop: its losses and miners on the same network, data, augmentation and compiled step."""
+"""pytorch-metric-learning in our loop: its losses and miners on the same network, data and augmentation."""
+
+from collections.abc import Callable
 
 import torch
 from pytorch_metric_learning import losses, miners
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from siamese_lib.batches import ClassSamples, Outcome, Part
+from siamese_lib.batches import ClassSamples, MicroBatch, Outcome
+from siamese_lib.experiments.config import RunConfig
+from siamese_lib.mining import NegativeSampler, PositiveSampler, UniformNegatives, UniformPositives
 from siamese_lib.model import EMBEDDING_SIZE
 
-# name -> (loss, miner): as their documentation sets them up. The last two keep a learnt vector for each class.
+# name -> (loss, miner): as their documentation sets them up. The last two keep a learnt vector for each
+# class.
 SETUPS = {
     "multi-similarity": lambda c: (losses.MultiSimilarityLoss(), miners.MultiSimilarityMiner()),
     "triplet-semihard": lambda c: (
@@ -23,9 +28,14 @@ SETUPS = {
 
 
 class PmlLoss(nn.Module):
-    """A loss of the library in the place of one of ours; distances are taken between normalised embeddings, as the library takes them."""
+    """A loss of the library, which takes embeddings with labels: `PmlBatch` alone can score it.
+
+    Distances are taken between normalised embeddings, as the library takes them.
+    """
 
     alpha = 0.0
+    takes = "labels"
+    stability = None
 
     def __init__(self, setup: str, num_classes: int) -> None:
         super().__init__()
@@ -34,28 +44,50 @@ class PmlLoss(nn.Module):
     def space(self, x: Tensor) -> Tensor:
         return normalize(x, dim=-1)
 
+    def from_distances(self, d: Tensor, other: Tensor) -> Tensor:
+        raise NotImplementedError("a loss of pytorch-metric-learning takes embeddings with labels")
 
-class PmlBatch:
-    """`classes` different classes, equally likely, with `k` images each: what the library's MPerClassSampler gives."""
 
-    def __init__(self, samples: ClassSamples, positives, negatives, classes: int, k: int) -> None:
-        self.samples, self.positives, self.negatives, self.classes, self.k = (
-            samples,
-            positives,
-            negatives,
-            classes,
-            k,
-        )
-        self.images_a_step = classes * k
+class PmlBatch(nn.Module):
+    """`classes` different classes with `k` images each, like those of the library's MPerClassSampler."""
 
-    def draw(self, generator: torch.Generator) -> list[Part]:
-        drawn = torch.randperm(self.positives.num_classes, generator=generator, device=generator.device)[
-            : self.classes
-        ]
-        return [Part(self.samples.draw(drawn, self.k, generator).flatten(), drawn.repeat_interleave(self.k))]
+    def __init__(
+        self,
+        samples: ClassSamples,
+        positives: PositiveSampler,
+        negatives: NegativeSampler,
+        classes: int,
+        k: int,
+    ) -> None:
+        super().__init__()
+        self.samples, self.positives, self.negatives = samples, positives, negatives
+        self.classes, self.k, self.images_a_step = classes, k, classes * k
 
-    def loss(self, loss: PmlLoss, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
-        chosen = None if loss.miner is None else loss.miner(outputs, part.classes)
-        value = loss.loss(outputs, part.classes, chosen)
+    def draw(self, generator: torch.Generator) -> list[MicroBatch]:
+        every = torch.randperm(self.positives.num_classes, generator=generator, device=generator.device)
+        classes = every[: self.classes]
+        images = self.samples.draw(classes, self.k, generator)
+        return [MicroBatch(images.flatten(), classes.repeat_interleave(self.k))]
+
+    def score(
+        self, loss: PmlLoss, micro_batch: MicroBatch, outputs: Tensor, centroids: Tensor | None
+    ) -> Outcome:
+        chosen = None if loss.miner is None else loss.miner(outputs, micro_batch.classes)
         zero = outputs.new_zeros(())
-        return Outcome(value, zero, zero, zero, zero.long())
+        return Outcome(loss.loss(outputs, micro_batch.classes, chosen), zero, zero, zero, zero.long())
+
+    def learn(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+
+def pml_loss(setup: str) -> Callable[[RunConfig], PmlLoss]:
+    """In the place of siamese_lib.experiments.build.make_loss."""
+    return lambda config: PmlLoss(setup, config.num_classes)
+
+
+def pml_batch(config: RunConfig, labels: Tensor, groups: Tensor | None = None) -> PmlBatch:
+    """In the place of siamese_lib.experiments.build.make_batch: as many images as our pools have."""
+    c = config.num_classes
+    samples, classes = ClassSamples(labels, c), 2 * config.pool_classes
+    batch = PmlBatch(samples, UniformPositives(c), UniformNegatives(c), classes, config.pool_samples)
+    return batch.to(labels.device)

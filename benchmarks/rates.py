@@ -1,67 +1,61 @@
-"""Which rate for which loss and batch: validation faces, 2,350 classes, 120,000 images, a seed that no table uses.
+"""Which learning rate for which loss and batch: validation typefaces, 2,350 classes, 120,000 images.
 
-    python -m benchmarks.rates            writes results/benchmarks/rates.csv; RunConfig's defaults (config.TUNED) follow its best lines
+    python -m benchmarks.rates            writes results/benchmarks/rates.csv; the tuned values of
+                                          siamese_lib.experiments.profiles follow its best lines
     python -m benchmarks.rates omniglot   writes rates_omniglot.csv: reading `drawers`, its validation drawers
-    python -m benchmarks.rates full       writes rates_full.csv: the 11,172 classes of Table 2, random and hard mining
-    python -m benchmarks.rates --jobs 1   one run at a time (default: one on each processor, a thread each; nothing is timed)
+    python -m benchmarks.rates full       writes rates_full.csv: Table 2, random and hard mining
+    python -m benchmarks.rates --jobs 1   one run at a time (default: one on each processor, a thread each)
 
-Finished runs are kept in runs/benchmarks/.
+Nothing is timed. The seed is used by no table. Finished runs are kept in runs/benchmarks/.
 """
 
-import argparse
 import itertools
-import json
-import os
 
-from benchmarks.common import kept, publish, side_by_side
+from benchmarks.common import command_line, run_grid
 from benchmarks.pml import SETUPS
 from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
 from siamese_lib.experiments.tables import BATCHES, LOSSES
 from siamese_lib.experiments.test_sets import accuracy_of
-from siamese_lib.runtime import choose_device
 
 IMAGES = 120_000
 RATES = [
     *[("literal", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2)],
     *[("pooled", rate) for rate in (3e-3, 6e-3, 1e-2, 2e-2, 4e-2)],
 ]
-HARD = list(itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2), (16, 32))) + [
-    ("pooled-hard", 2e-2, 32)
+HARD = [
+    *itertools.product(("pooled-hard", "pooled-near"), (3e-3, 6e-3, 1e-2), (16, 32)),
+    ("pooled-hard", 2e-2, 32),
 ]
-PML_BEST = list(
-    itertools.product(("multi-similarity", "circle"), [(2e-2, 32), (3e-3, 16), (1e-2, 16)])
-)  # what led at 256 images
-SMALL = list(itertools.product((3e-3, 6e-3), (8,)))  # and what led at 128
-OTHER = list(itertools.product(("contrastive", "triplet"), BATCHES, (1e-3, 3e-3, 1e-2)))
-EDGE = [
-    ("contrastive", "pooled-hard"),
-    ("contrastive", "pooled-near"),
-    *[("triplet", batch) for batch in BATCHES],
-]  # best at the edge of these
+PML_BEST = [  # what led at 256 images
+    (name, rate, classes)
+    for name in ("multi-similarity", "circle")
+    for rate, classes in ((2e-2, 32), (3e-3, 16), (1e-2, 16))
+]
+SMALL = [(3e-3, 8), (6e-3, 8)]  # and what led at 128
+OTHER = [
+    *itertools.product(("contrastive", "triplet"), BATCHES, (1e-3, 3e-3, 1e-2)),
+    # 2e-2 where the best was at the edge of these
+    *[("contrastive", batch, 2e-2) for batch in ("pooled-hard", "pooled-near")],
+    *[("triplet", batch, 2e-2) for batch in BATCHES],
+]
+
+
+def _ours(batch: str, rate: float, row: str = "random", **settings) -> tuple[str, dict]:
+    return "ours", {"row": row, "batch": batch, "rate": rate} | settings
+
+
 GRID = [  # method of time_to_accuracy.trainer_of, its settings
-    *[("ours", {"row": "random", "batch": batch, "rate": rate}) for batch, rate in RATES],
-    *[
-        ("ours", {"row": "random", "batch": batch, "rate": rate, "pool_classes": half})
-        for batch, rate, half in HARD
-    ],
+    *[_ours(batch, rate) for batch, rate in RATES],
+    *[_ours(batch, rate, pool_classes=classes) for batch, rate, classes in HARD],
     *[(f"pml/{name}", {"rate": rate}) for name in SETUPS for rate in (3e-3, 1e-2)],
-    *[(f"pml/{name}", {"rate": rate, "pool_classes": half}) for name, (rate, half) in PML_BEST],
-    *[
-        ("ours", {"row": "random", "batch": "pooled-near", "rate": rate, "pool_classes": half})
-        for rate, half in SMALL
-    ],
-    *[("pml/circle", {"rate": rate, "pool_classes": half}) for rate, half in SMALL],
-    *[
-        ("ours", {"row": "random", "batch": b, "rate": 3e-3, "schedule": "constant"})
-        for b in ("pooled", "pooled-near")
-    ],
-    *[
-        ("ours", {"row": f"{loss}/random", "batch": batch, "rate": rate})
-        for loss, batch, rate in [*OTHER, *[(*each, 2e-2) for each in EDGE]]
-    ],
+    *[(f"pml/{name}", {"rate": rate, "pool_classes": classes}) for name, rate, classes in PML_BEST],
+    *[_ours("pooled-near", rate, pool_classes=classes) for rate, classes in SMALL],
+    *[("pml/circle", {"rate": rate, "pool_classes": classes}) for rate, classes in SMALL],
+    *[_ours(batch, 3e-3, schedule="constant") for batch in ("pooled", "pooled-near")],
+    *[_ours(batch, rate, f"{loss}/random") for loss, batch, rate in OTHER],
 ]
-FRAMING = "aspect"  # of Omniglot's drawings: square is not better, canvas far worse (the first three lines)
-OMNIGLOT = [  # how drawings are reduced, then rates, with batches of the sizes that are best on Hangul
+FRAMING = "aspect"  # of Omniglot's drawings: square is not better, canvas far worse (the first 3 lines)
+OMNIGLOT = [  # how drawings are reduced, then learning rates, with the pools that are best on Hangul
     (
         "ours",
         {
@@ -70,21 +64,20 @@ OMNIGLOT = [  # how drawings are reduced, then rates, with batches of the sizes 
             "batch": batch,
             "rate": rate,
             "pool_classes": 16 if batch == "pooled-near" else 32,
-            "framing": how,
+            "framing": framing,
         },
     )
-    for batch, rate, how in [
-        *[("pooled-near", 3e-3, how) for how in ("canvas", "aspect", "square")],
+    for batch, rate, framing in [
+        *[("pooled-near", 3e-3, framing) for framing in ("canvas", "aspect", "square")],
         *[
-            each
-            for each in itertools.product(BATCHES, (1e-3, 3e-3, 6e-3, 1e-2), [FRAMING])
-            if each != ("pooled-near", 3e-3, FRAMING)
+            (batch, rate, FRAMING)
+            for batch, rate in itertools.product(BATCHES, (1e-3, 3e-3, 6e-3, 1e-2))
+            if (batch, rate) != ("pooled-near", 3e-3)
         ],
         ("pooled", 2e-2, FRAMING),
     ]
 ]
-
-FULL = [  # Table 2's 11,172 classes; hard mining is run there only, and learns from an eighth of what it has seen
+FULL = [  # Table 2's 11,172 classes; hard mining is run there alone and learns from an eighth of its images
     ("ours", {"table": "table2", "row": row, "batch": "pooled", "rate": rate})
     for row, rate in [
         *itertools.product([f"{loss}/hard" for loss in LOSSES], (1e-3, 3e-3, 6e-3, 1e-2, 2e-2)),
@@ -98,8 +91,7 @@ GRIDS = {"hangul": ("rates", GRID), "omniglot": ("rates_omniglot", OMNIGLOT), "f
 
 def measure(method: str, settings: dict, device) -> dict:
     trainer, data = trainer_of(method, TUNING_SEED, device, **{"images": IMAGES} | settings)
-    statistics = trainer.fit()
-    accuracy = accuracy_of(trainer.forward, statistics.centroids, data.validation, trainer.plan.chunk)
+    centroids = trainer.fit().centroids
     pml = method.startswith("pml/")
     return {
         "loss": method if pml else settings["row"].rpartition("/")[0] or "metric",
@@ -109,30 +101,19 @@ def measure(method: str, settings: dict, device) -> dict:
         "schedule": settings.get("schedule", "one-cycle"),
         "images": settings.get("images", IMAGES),
         "seed": TUNING_SEED,
-        "accuracy": accuracy,
+        "accuracy": accuracy_of(trainer.forward, centroids, data.validation, trainer.plan.chunk),
     } | ({"framing": settings["framing"]} if "framing" in settings else {})
 
 
+def mining(method: str, settings: dict) -> dict:
+    """The first column of rates_full."""
+    return {"mining": settings["row"].rpartition("/")[2]} if settings.get("table") == "table2" else {}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rates", description=__doc__.splitlines()[0])
+    parser = command_line("benchmarks.rates", __doc__)
     parser.add_argument("data", nargs="?", choices=tuple(GRIDS), default="hangul")
-    parser.add_argument("--device")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--one", metavar="JSON", help="run [method, settings] alone and print JSON")
-    options = parser.parse_args()
-    device = choose_device(options.device)
-    if options.one:
-        print(json.dumps(measure(*json.loads(options.one), device)))
-        return
-
-    name, grid = GRIDS[options.data]
-    threads = 1 if options.jobs > 1 else None
-
-    def one(each: tuple) -> dict:
-        mining = {"mining": each[1]["row"].rpartition("/")[2]} if name == "rates_full" else {}
-        return mining | kept("benchmarks.rates", list(each), device, threads)
-
-    publish(name, side_by_side(one, grid, options.jobs), device)
+    run_grid("benchmarks.rates", parser, measure, lambda options: GRIDS[options.data], mining)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""(c) What more classes cost: step, statistics pass, update and draws of the samplers, memory; 8 images a class, on made-up images.
+"""What more classes cost: step, statistics pass, samplers, memory; 8 made-up images a class.
 
     python -m benchmarks.scale [--device cuda]
 
-The network has the same size at any number of classes, so what grows is the data, the statistics pass, and the search among ideal vectors.
+The network has the same size at any number of classes, so what grows is the data, the statistics pass, and
+the search among ideal vectors.
 """
 
-import argparse
 import json
 import statistics
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
+from benchmarks.common import command_line, in_own_process, load, peak_mb, publish, seconds
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.experiments.build import build_trainer
 from siamese_lib.experiments.config import make_config
@@ -21,28 +21,22 @@ from siamese_lib.experiments.datasets import TrainingData
 from siamese_lib.runtime import choose_device
 
 CLASSES = (256, 512, 1024, 2350, 4096, 11172)
-METHODS = {
-    "pooled": "auto-probabilistic+auto-clustering",
-    "pooled-near": "random",
-}  # batch -> row: those that search among ideal vectors
+# batch -> row: those that search among ideal vectors
+METHODS = {"pooled": "auto-probabilistic+auto-clustering", "pooled-near": "random"}
 REPEATS = 20
 
 
 def made_up(classes: int, copies: int) -> ImageBank:
+    """A bank of noise: `copies` images of each class."""
     images = np.random.default_rng(0).integers(0, 256, (classes * copies, 37, 37), dtype=np.uint8)
-    labels = np.arange(classes).repeat(copies)
-    return ImageBank(
-        images,
-        labels,
-        [str(c) for c in range(classes)],
-        pd.DataFrame({"face": np.tile(np.arange(copies), classes).astype(str)}),
-    )
+    meta = pd.DataFrame({"face": np.tile(np.arange(copies), classes).astype(str)})
+    return ImageBank(images, np.arange(classes).repeat(copies), [str(c) for c in range(classes)], meta)
 
 
 def measure(batch: str, classes: int, device: torch.device) -> dict:
     config = make_config("table3", METHODS[batch], "cpu", batch, num_classes=classes)
     trainer = build_trainer(config, 0, device, TrainingData(made_up(classes, 8), made_up(classes, 1), {}))
-    found = trainer.period_statistics(last=True)
+    found = trainer.class_statistics.at_period_end(last=True)
     pass_seconds = seconds(lambda: trainer.class_statistics(config.statistics_samples), device)
 
     def update() -> None:
@@ -67,8 +61,7 @@ def measure(batch: str, classes: int, device: torch.device) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
-    parser.add_argument("--device")
+    parser = command_line("benchmarks.scale", __doc__)
     parser.add_argument(
         "--one", nargs=2, metavar=("BATCH", "CLASSES"), help="measure this alone and print JSON"
     )
@@ -78,12 +71,8 @@ def main() -> None:
         print(json.dumps(measure(options.one[0], int(options.one[1]), device)))
         return
     before = load()
-    lines = [
-        in_own_process("benchmarks.scale", "--one", b, str(c), "--device", str(device))
-        for b in METHODS
-        for c in CLASSES
-    ]
-    publish("scale", lines, device, load=before)
+    arguments = [("--one", b, str(c), "--device", str(device)) for b in METHODS for c in CLASSES]
+    publish("scale", [in_own_process("benchmarks.scale", *a) for a in arguments], device, load=before)
 
 
 if __name__ == "__main__":

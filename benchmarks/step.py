@@ -1,19 +1,20 @@
-"""(a) How much of the network's own speed the whole training step keeps.
+"""How much of the network's own speed the whole training step keeps.
 
     python -m benchmarks.step [--device cuda]
 
-Bare: compiled forward and backward pass on ready images of one chunk. Whole: draws of classes and images, augmentation, loss, optimiser, and
-one pass of class statistics over all training samples per 1.54 M images (the paper's epoch). The two alternate, so a change in the machine's
-speed meets both; medians are reported. `ratio_cpu_updates` has the passes of profile `cpu` in their place: 20 in 0.6 M images, 4 samples a class.
+Bare: compiled forward and backward pass on the ready images of a micro-batch. Whole: sampling of classes and
+images, augmentation, loss, optimiser, and one pass of class statistics over all training samples per 1.54 M
+images (the paper's epoch). The two alternate, so a change in the machine's speed meets both; medians are
+reported. `ratio_cpu_updates` has the passes of profile `cpu` in their place: 20 in 0.6 M images, 4 samples a
+class.
 """
 
-import argparse
 import json
 from statistics import median
 
 import torch
 
-from benchmarks.common import in_own_process, load, peak_mb, publish, seconds
+from benchmarks.common import command_line, in_own_process, load, peak_mb, publish, seconds
 from siamese_lib.experiments.build import build_trainer
 from siamese_lib.experiments.config import make_config
 from siamese_lib.experiments.datasets import data_of
@@ -33,9 +34,9 @@ def rate(images: int, steps: list[float], pass_seconds: float, every: float) -> 
 def measure(batch: str, device: torch.device, repeats: int) -> dict:
     config = make_config("table3", "random", "paper" if device.type == "cuda" else "cpu", batch, images=EPOCH)
     trainer = build_trainer(config, 0, device, data_of(config))
-    part = trainer.batch.draw(trainer.generator)[0]
-    chunk, images = len(part.images), trainer.batch.images_a_step
-    ready = to_float(trainer.images[part.images])
+    chosen = trainer.batch.draw(trainer.generator)[0].images
+    chunk, images = len(chosen), trainer.batch.images_a_step
+    ready = to_float(trainer.images[chosen])
 
     def bare() -> None:
         trainer.optimiser.zero_grad(set_to_none=True)
@@ -47,7 +48,7 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
         trainer.batch.negatives.update(found)
         trainer.statistics = found
 
-    trainer.period_statistics(last=True)  # from here on steps gather embeddings
+    trainer.class_statistics.at_period_end(last=True)  # from here on steps gather embeddings
     update(None)  # so that the third term of the loss is there
     for warm in (bare, trainer.one_step):
         warm()
@@ -55,12 +56,11 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
     for _ in range(repeats):
         times["step"].append(seconds(trainer.one_step, device))
         times["bare"] += [seconds(bare, device) for _ in range(max(1, images // chunk))]
-    passes = {
-        samples: median(seconds(lambda s=samples: update(s), device) for _ in range(3))
-        for samples in (None, 4)
-    }
+    every = median(seconds(lambda: update(None), device) for _ in range(3))
+    four = median(seconds(lambda: update(4), device) for _ in range(3))
     bare_rate = chunk / median(times["bare"])
-    whole = rate(images, times["step"], passes[None], EPOCH)
+    whole = rate(images, times["step"], every, EPOCH)
+    with_cpu_updates = rate(images, times["step"], four, PROFILES["cpu"].settings["images"] / 20)
     return {
         "device": device.type,
         "batch": batch,
@@ -69,18 +69,16 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
         "bare_images_per_s": bare_rate,
         "ratio": whole / bare_rate,
         "peak_mb": peak_mb(device),
-        "ratio_cpu_updates": rate(images, times["step"], passes[4], PROFILES["cpu"].settings["images"] / 20)
-        / bare_rate,
+        "ratio_cpu_updates": with_cpu_updates / bare_rate,
         "step_seconds": times["step"],
         "bare_seconds": times["bare"],
-        "pass_seconds": {str(key): value for key, value in passes.items()},
+        "pass_seconds": {"None": every, "4": four},
         "compiled": trainer.compiled,
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__.splitlines()[0])
-    parser.add_argument("--device")
+    parser = command_line("benchmarks.step", __doc__)
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--batch", choices=BATCHES, help="measure this one alone and print JSON")
     options = parser.parse_args()
@@ -89,16 +87,10 @@ def main() -> None:
         print(json.dumps(measure(options.batch, device, options.repeats)))
         return
     before = load()
-    raw = [
-        in_own_process(
-            "benchmarks.step", "--batch", b, "--device", str(device), "--repeats", str(options.repeats)
-        )
-        for b in BATCHES
-    ]
-    lines = [
-        {key: value for key, value in each.items() if not key.endswith("_seconds") and key != "compiled"}
-        for each in raw
-    ]
+    common = "--device", str(device), "--repeats", str(options.repeats)
+    raw = [in_own_process("benchmarks.step", "--batch", batch, *common) for batch in BATCHES]
+    hidden = ("step_seconds", "bare_seconds", "pass_seconds", "compiled")
+    lines = [{key: value for key, value in line.items() if key not in hidden} for line in raw]
     publish("step", lines, device, load=before, raw=raw)
 
 

@@ -1,22 +1,23 @@
-"""(b) How long until 40 and 80 % of the validation faces' images are read: 2,350 classes, nearest ideal vector.
+"""How long until 40 and 80 % of the validation images are read: 2,350 classes, nearest ideal vector.
 
-    python -m benchmarks.time_to_accuracy            all methods, targets and seeds; finished ones are kept in runs/benchmarks/
+    python -m benchmarks.time_to_accuracy            all methods, targets and seeds
     python -m benchmarks.time_to_accuracy --only pooled-near --target 80
 
-Every method has its own rate and its own length of the one-cycle schedule for each target, chosen with another seed on the same validation
-faces by benchmarks.rates and benchmarks.plans. A run is stopped at the target. The clock holds steps, statistics passes and updates of the samplers;
-it does not hold compilation, nor the check that every method gets after each twentieth of a run's second half: ideal vectors of all training
-images, all validation images. A target that no plan came near has no run, and `seeds` is 0.
+Finished runs are kept in runs/benchmarks/. Every method has its own learning rate and its own length of the
+one-cycle schedule for each target, chosen with another seed on the same validation images by benchmarks.rates
+and benchmarks.plans. A run is stopped at the target. The clock holds steps, statistics passes and updates of
+the samplers; it does not hold compilation, nor the check that every method gets after each twentieth of a
+run's second half: ideal vectors of all training images, all validation images. A target that no plan came
+near has no run, and `seeds` is 0.
 """
 
-import argparse
 import itertools
 import json
 import statistics
 
 import pandas as pd
 
-from benchmarks.common import kept, load, publish
+from benchmarks.common import command_line, kept, load, publish
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.build import build_trainer
 from siamese_lib.experiments.config import make_config
@@ -26,21 +27,8 @@ from siamese_lib.files import results_folder
 from siamese_lib.runtime import choose_device
 
 TARGETS = (40, 80)
-LENGTHS = (
-    20_000,
-    30_000,
-    45_000,
-    70_000,
-    100_000,
-    150_000,
-    225_000,
-    340_000,
-    500_000,
-    750_000,
-    1_100_000,
-    1_500_000,
-    2_000_000,
-)  # images
+THOUSANDS = (20, 30, 45, 70, 100, 150, 225, 340, 500, 750, 1_100, 1_500, 2_000)
+LENGTHS = tuple(1_000 * n for n in THOUSANDS)  # images of a schedule
 SEEDS, TUNING_SEED = (0, 1, 2), 10
 BOTH = "auto-probabilistic+auto-clustering"
 METHODS = {
@@ -56,53 +44,44 @@ METHODS = {
 
 
 def plans() -> dict[tuple[str, int], dict]:
-    """(method, target) -> rate, pool and images: the shortest schedule in results/benchmarks/plans.csv that reached the target.
+    """The shortest schedule in results/benchmarks/plans.csv that reached the target.
 
-    Where it did so by less than two points, the next longer one, so that chance seldom decides. Where none reached it, the longest, if it came
-    to nine tenths of the target; below that the pair is left out.
+    Where it did so by less than two points, it is the next longer one, so that chance seldom decides. Where
+    none reached it, it is the longest, if that came to nine tenths of the target; below that the pair is left
+    out.
+
+    Returns:
+        (method, target) -> learning rate, pool and images, as settings of RunConfig.
     """
     path = results_folder() / "benchmarks" / "plans.csv"
     if not path.is_file():
         raise InputError(
             f"{path} is not there; run python -m benchmarks.rates, then python -m benchmarks.plans"
         )
-    found, whole = {}, {"pool_classes": int, "images": int, "rate": float}
+    chosen, kinds = {}, {"pool_classes": int, "images": int, "rate": float}
     for method, tried in pd.read_csv(path).sort_values("images").groupby("method", sort=False):
         for target in TARGETS:
             reached = tried[tried.best >= target]
             line = tried.iloc[-1] if reached.empty else reached.iloc[0]
             if line.best >= 0.9 * target:
-                found[method, target] = {
-                    name: kind(line[name]) for name, kind in whole.items() if pd.notna(line[name])
-                }
+                plan = {name: kind(line[name]) for name, kind in kinds.items() if pd.notna(line[name])}
                 if target <= line.best < target + 2:
-                    found[method, target]["images"] = min(n for n in LENGTHS if n > line["images"])
-    return found
+                    plan["images"] = min(n for n in LENGTHS if n > line["images"])
+                chosen[method, target] = plan
+    return chosen
 
 
 def trainer_of(method: str, seed: int, device, **changes):
-    """(trainer, data) of a method; a name pml/... puts that loss and batch of pytorch-metric-learning into the same loop."""
-    settings = METHODS.get(method, {}) | changes
-    table, row, batch = (
-        settings.pop("table", "table3"),
-        settings.pop("row", "random"),
-        settings.pop("batch", "pooled"),
-    )
-    config = make_config(table, row, "quick", batch, **settings)
-    data = data_of(config)
-    trainer = build_trainer(config, seed, device, data)
-    trainer.validate = None  # `run` looks at all validation images
+    """Trainer and data of a method; pml/... puts a loss of pytorch-metric-learning into the same loop."""
+    settings = {"table": "table3", "row": "random", "batch": "pooled"} | METHODS.get(method, {}) | changes
+    config = make_config(profile="quick", **settings)
+    data, parts = data_of(config), {}
     if method.startswith("pml/"):
-        from benchmarks.pml import PmlBatch, PmlLoss
+        from benchmarks.pml import pml_batch, pml_loss
 
-        old = trainer.batch
-        trainer.batch = PmlBatch(
-            old.samples, old.positives, old.negatives, 2 * config.pool_classes, config.pool_samples
-        )
-        trainer.loss = PmlLoss(method.removeprefix("pml/"), config.num_classes).to(device)
-        if parameters := list(trainer.loss.parameters()):
-            trainer.optimiser.add_param_group({"params": parameters})
-    return trainer, data
+        parts = {"loss": pml_loss(method.removeprefix("pml/")), "batch": pml_batch}
+    # no validation: `run` looks at all validation images
+    return build_trainer(config, seed, device, data, validate=None, **parts), data
 
 
 def run(method: str, target: float, seed: int, device, **changes) -> dict:
@@ -112,8 +91,8 @@ def run(method: str, target: float, seed: int, device, **changes) -> dict:
     for line in trainer.periods():
         if 2 * trainer.step < trainer.plan.steps:
             continue
-        found = trainer.class_statistics(None)
-        accuracy = accuracy_of(trainer.forward, found.centroids, data.validation, trainer.plan.chunk)
+        centroids = trainer.class_statistics().centroids
+        accuracy = accuracy_of(trainer.forward, centroids, data.validation, trainer.plan.chunk)
         curve.append([line["images"], line["seconds"], accuracy])
         if accuracy >= target:
             break
@@ -133,28 +112,25 @@ def summary(runs: list[dict]) -> list[dict]:
     """A line for each method and target, in the order of METHODS; medians over the runs that reached it."""
     lines = []
     for method, target in itertools.product(METHODS, TARGETS):
-        of = [each for each in runs if (each["method"], each["target"]) == (method, target)]
-        ends = [each["curve"][-1] for each in of if each["reached"]]
-        images, seconds = (
-            [statistics.median(column) for column in list(zip(*ends, strict=True))[:2]]
-            if ends
-            else [None, None]
-        )
-        line = {"method": method, "target": target, "seconds_median": seconds, "images_median": images}
-        lines.append(line | {"seeds": len(of), "reached": len(ends)})
+        mine = [run for run in runs if (run["method"], run["target"]) == (method, target)]
+        ends = [run["curve"][-1] for run in mine if run["reached"]]
+        line = {
+            "method": method,
+            "target": target,
+            "seconds_median": statistics.median(seconds for _, seconds, _ in ends) if ends else None,
+            "images_median": statistics.median(images for images, *_ in ends) if ends else None,
+            "seeds": len(mine),
+            "reached": len(ends),
+        }
+        lines.append(line)
     return lines
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.time_to_accuracy", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--device")
+    parser = command_line("benchmarks.time_to_accuracy", __doc__)
     parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
     parser.add_argument("--target", nargs="+", type=int, choices=TARGETS, default=TARGETS)
-    parser.add_argument(
-        "--one", metavar="JSON", help="run [method, target, seed, changes] alone and print JSON"
-    )
+    parser.add_argument("--one", metavar="JSON", help="run [method, target, seed, settings] and print JSON")
     options = parser.parse_args()
     device = choose_device(options.device)
     if options.one:
@@ -164,12 +140,11 @@ def main() -> None:
     before, runs, planned = load(), [], plans()
     for method, target, seed in itertools.product(options.only, options.target, SEEDS):
         if (method, target) in planned:
-            runs.append(
-                kept("benchmarks.time_to_accuracy", [method, target, seed, planned[method, target]], device)
-            )
-            end = runs[-1]["curve"][-1]
+            entry = [method, target, seed, planned[method, target]]
+            runs.append(kept("benchmarks.time_to_accuracy", entry, device))
+            best, (images, seconds, _) = runs[-1]["best"], runs[-1]["curve"][-1]
             print(
-                f"{method} {target} % seed {seed}: best {runs[-1]['best']:.1f} % after {end[0]:,} images, {end[1]:.0f} s",
+                f"{method} {target} % seed {seed}: {best:.1f} % after {images:,} images, {seconds:.0f} s",
                 flush=True,
             )
     publish("time_to_accuracy", summary(runs), device, load=before, runs=runs)

@@ -1,9 +1,18 @@
-"""Auto-probabilistic mining for Siamese networks (Mokin, Sheshkus, Arlazarov 2024): model, losses, mining, training.
+# ruff: noqa: E402
+"""Auto-probabilistic mining for Siamese networks (Mokin, Sheshkus, Arlazarov 2024): model, losses, mining,
+training.
 
-Importing the package needs numpy and torch alone; the data readers below load pandas, Pillow and the like when first used.
+Importing the package needs numpy and torch alone; the data readers below load pandas, Pillow and the like
+when first used.
 """
 
 import importlib
+import os
+
+# Threads that wait for each other by spinning lose most of their speed beside another busy program
+# (benchmarks/shared.py); OpenMP reads this once, when torch is loaded, so it has no effect where torch was
+# imported before. A value of the user's own stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss

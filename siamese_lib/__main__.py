@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         help="simulated scans a syllable and typeface: 1, 3, 9, 27, 81 or 243; default the profile's",
     )
+    run.add_argument("--jobs", type=int, help="runs side by side; default one a core on a CPU, one on CUDA")
     run.set_defaults(command=_run)
 
     reproduce = commands.add_parser(
@@ -91,7 +92,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from siamese_lib.experiments.run import Run, run_table
+    from siamese_lib.experiments.grid import run_table
+    from siamese_lib.experiments.run import Run
 
     first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun one speaks
     not_run = {}
@@ -115,6 +117,7 @@ def _run(options: argparse.Namespace) -> None:
         sets=options.evaluate,
         variants=options.variants,
         device=options.device,
+        jobs=options.jobs,
         finished=finished,
     )
     for name, reason in not_run.items() if first else ():

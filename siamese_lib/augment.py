@@ -13,13 +13,15 @@ from siamese_lib.errors import InputError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """With `probability` a sample (one coin for all three; ours) is shifted projectively, rotated and pixelated.
+    """Projective shift, rotation and pixelation of a share of the samples (one coin for all three; ours).
 
     Attributes:
         probability: of changing a sample; paper: 0.7.
-        shift: each corner moves by up to this share of the width, in x and y; the paper's range [0, 1] cannot be literal, this one is ours.
+        shift: each corner moves by up to this share of the width, in x and y; the paper's range [0, 1] cannot
+            be literal, this one is ours.
         degrees: rotation is uniform in [-degrees, degrees]; paper: 5.
-        pixelation: smallest and largest factor of the reduction that is then undone, drawn for width and height apart; paper: 0.7, 0.9.
+        pixelation: smallest and largest factor of a reduction that is then undone, width and height apart;
+            paper: 0.7, 0.9.
     """
 
     probability: float = 0.7
@@ -40,11 +42,11 @@ class Augmentation:
             )
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """images (B, 1, S, S) float in [0, 1] -> the same shape; random numbers on the generator's device, which is the images'."""
+        """images (B, 1, S, S) float in [0, 1] -> the same shape; the generator is on their device."""
         return self.change(images, self.draw(len(images), generator))
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, 12) random numbers in [0, 1): all that decides how n images are changed."""
+        """(n, 12) random numbers in [0, 1), all that decides how n images are changed."""
         return torch.rand(n, 12, generator=generator, device=generator.device)
 
     def change(self, images: Tensor, random: Tensor) -> Tensor:
@@ -54,9 +56,8 @@ class Augmentation:
         chosen = u[0] < self.probability
         shift = (2 * u[1:9].T.reshape(n, 4, 2) - 1) * (2 * self.shift)  # in grid units: the image is 2 wide
         angle = (2 * u[9] - 1) * math.radians(self.degrees)
-        warped = grid_sample(
-            images, warp_grid(shift * chosen[:, None, None], angle * chosen, side), align_corners=False
-        )
+        grid = warp_grid(shift * chosen[:, None, None], angle * chosen, side)
+        warped = grid_sample(images, grid, align_corners=False)
         sizes, down, across = _pixelation_tables(side, *self.pixelation, images.device)
         choice = (u[10:] * len(sizes)).long().clamp_(max=len(sizes) - 1)
         choice = torch.where(chosen, choice, len(sizes))  # the last table changes nothing
@@ -67,7 +68,8 @@ def warp_grid(shift: Tensor, angle: Tensor, side: int) -> Tensor:
     """Sampling grid of a projective shift of the corners followed by a rotation about the centre.
 
     Args:
-        shift: (B, 4, 2), by how much the corners (-1, -1), (1, -1), (1, 1), (-1, 1) move on the source, (x, y) in grid units.
+        shift: (B, 4, 2), by how much the corners (-1, -1), (1, -1), (1, 1), (-1, 1) move on the source,
+            (x, y) in grid units.
         angle: (B,) radians, clockwise as displayed.
         side: S.
 
@@ -86,13 +88,12 @@ def warp_grid(shift: Tensor, angle: Tensor, side: int) -> Tensor:
     ay, by = y[:, 1] - y[:, 0] + g * y[:, 1], y[:, 3] - y[:, 0] + h * y[:, 3]
     ones = torch.ones_like(g)
     quadrilateral = torch.stack([ax, bx, x[:, 0], ay, by, y[:, 0], g, h, ones], 1).view(-1, 3, 3)
-    # An output pixel p in [-1, 1]^2 is first rotated back into the unit square, then taken through the quadrilateral.
+    # An output pixel p in [-1, 1]^2 is rotated back into the unit square, then through the quadrilateral.
     cos, sin, half = torch.cos(angle) / 2, torch.sin(angle) / 2, 0.5 * ones
     rotation = torch.stack([cos, sin, half, -sin, cos, half, 0 * ones, 0 * ones, ones], 1).view(-1, 3, 3)
     p = (torch.arange(side, device=device) * 2 + 1) / side - 1
-    pixels = torch.stack(
-        [p.repeat(side), p.repeat_interleave(side), torch.ones(side * side, device=device)]
-    )  # (3, S S): x, y, 1
+    one = torch.ones(side * side, device=device)
+    pixels = torch.stack([p.repeat(side), p.repeat_interleave(side), one])  # (3, S S): x, y, 1
     source = quadrilateral @ rotation @ pixels  # (B, 3, S S), homogeneous
     return (source[:, :2] / source[:, 2:]).view(-1, 2, side, side).permute(0, 2, 3, 1)
 
@@ -108,7 +109,11 @@ _TABLES: dict[tuple, tuple[list[int], Tensor, Tensor]] = {}
 def _pixelation_tables(
     side: int, low: float, high: float, device: torch.device
 ) -> tuple[list[int], Tensor, Tensor]:
-    """Reduced sizes, (len + 1, S, S) matrices, bilinear down to each size and back up, last the identity; and their transposes."""
+    """Bilinear interpolation down to a smaller size and back up, as a matrix for each size.
+
+    Returns:
+        The sizes, (len + 1, S, S) matrices of which the last is the identity, and their transposes.
+    """
     key = (side, low, high, device)
     if key not in _TABLES:
         sizes = sorted({max(1, round(side * factor)) for factor in torch.linspace(low, high, 64).tolist()})

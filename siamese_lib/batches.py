@@ -1,25 +1,31 @@
-"""What one optimiser step sees: `literal` batches as in the paper; those of siamese_lib.pools use every image many times.
+"""What one optimiser step sees: `literal` batches are the paper's; siamese_lib.pools has those that are ours.
 
-A batch draws image numbers (`draw`) and turns their embeddings into a loss (`loss`). It knows samplers and losses by what they do:
-`positives.sample`, `negatives.sample`; a triplet loss has `from_distances(d_ap, d_an)`, ContrastiveLoss `from_distances(d, same)`.
-With `hard` (HardMining) the loss is the mean over the triplets or pairs that it keeps; what is logged of distances is of all of them.
+A batch draws image numbers (`draw`) and turns their embeddings into a loss (`score`). `Batch` and `Loss` say
+what that takes of a batch and of a loss. With `hard` (HardMining) the loss is the mean over the triplets or
+pairs that it keeps; what is logged of distances is of all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from siamese_lib.errors import InputError
-from siamese_lib.losses import ContrastiveLoss, MetricLoss, distance
-
-Hard = Callable[[Tensor], Tensor]  # losses (n,) -> numbers of those to keep
+from siamese_lib.losses import distance
+from siamese_lib.mining import HardMining, NegativeSampler, PositiveSampler
 
 
 @dataclass(frozen=True)
-class Part:
-    """Images that are embedded together: numbers (n,) long, their classes (n,) long, and their share of the step's loss."""
+class MicroBatch:
+    """Images that go through the network together.
+
+    Attributes:
+        images: (n,) long, image numbers.
+        classes: (n,) long, their classes.
+        share: their share of the step's loss; the shares of a step's micro-batches add up to 1.
+    """
 
     images: Tensor
     classes: Tensor
@@ -28,7 +34,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A part's loss (scalar) with what is logged of it: mean d_AP and d_AN, share of active triplets (or pairs), how many make the loss."""
+    """The loss of a micro-batch and what is logged of it, scalars all.
+
+    Attributes:
+        loss: the mean over `count` triplets or pairs.
+        d_ap, d_an: mean distance of anchors to their positives and to their negatives.
+        active: share of the triplets (or pairs) within the margin.
+        count: how many triplets or pairs make the loss.
+    """
 
     loss: Tensor
     d_ap: Tensor
@@ -36,28 +49,104 @@ class Outcome:
     active: Tensor
     count: Tensor
 
+    def logged(self, share: float) -> Tensor:
+        """(5,) float64: loss, d_AP, d_AN and active share, times the micro-batch's `share`; the count."""
+        means = torch.stack([self.loss.detach(), self.d_ap, self.d_an, self.active]).double() * share
+        return torch.cat([means, self.count.double()[None]])
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """What trainer and batches ask of a loss, an nn.Module.
+
+    Attributes:
+        alpha: the margin.
+        takes: "pairs" or "triplets".
+        stability: (a, c) -> (n,), the term of embeddings a (n, D) in the loss's space and their ideal vectors
+            c (n, D), which counts once for each image of a triplet; None: the loss has no such term.
+    """
+
+    alpha: float
+    takes: Literal["pairs", "triplets"]
+    stability: Callable[[Tensor, Tensor], Tensor] | None
+
+    def space(self, x: Tensor, /) -> Tensor:
+        """Network outputs (..., D) -> the space that distances are taken in."""
+
+    def from_distances(self, d: Tensor, other: Tensor, /) -> Tensor:
+        """The loss elementwise: of a pair's distance and bool `same`, or of a triplet's d_AP and d_AN."""
+
+    def state_dict(self) -> dict:
+        """Its parameters and buffers, for a checkpoint."""
+
+    def load_state_dict(self, state: dict, /) -> object:
+        """Go on from there."""
+
+
+@runtime_checkable
+class Batch(Protocol):
+    """What the trainer asks of a batch.
+
+    Attributes:
+        samples: the training images by class.
+        positives, negatives: its samplers; the trainer updates them from the class statistics.
+        images_a_step: how many images go through the network in a step.
+    """
+
+    samples: "ClassSamples"
+    positives: PositiveSampler
+    negatives: NegativeSampler
+    images_a_step: int
+
+    def draw(self, generator: torch.Generator) -> list[MicroBatch]:
+        """The images of one step."""
+
+    def score(
+        self, loss: Loss, micro_batch: MicroBatch, outputs: Tensor, centroids: Tensor | None
+    ) -> Outcome:
+        """The loss of a micro-batch; it changes nothing in the batch.
+
+        Args:
+            loss: of a kind that the batch can score.
+            micro_batch: one of those that `draw` returned.
+            outputs: (n, D) raw network outputs of its images.
+            centroids: (C, D) ideal vectors in the loss's space, or None before the first statistics.
+        """
+
+    def learn(self, outcome: Outcome) -> None:
+        """What the batch learns from a micro-batch, once it has been scored."""
+
+    def state_dict(self) -> dict:
+        """What a checkpoint keeps: the samplers' states and what was learnt."""
+
+    def load_state_dict(self, state: dict, /) -> object:
+        """Go on from there."""
+
 
 class ClassSamples:
-    """Draws samples of given classes. A class with fewer samples than asked for repeats them: they then differ by augmentation only.
+    """The images of each class; a class with fewer than asked for repeats them: only augmentation differs.
 
     Args:
         labels: (N,) long.
-        num_classes: C; every class must have a sample.
+        num_classes: C; every class must have an image.
+
+    Raises:
+        InputError: a class without an image.
     """
 
     def __init__(self, labels: Tensor, num_classes: int) -> None:
         counts = torch.bincount(labels, minlength=num_classes)
         if (counts == 0).any():
             raise InputError(
-                f"{int((counts == 0).sum())} of {num_classes} classes have no sample (first: class {int(torch.argmin(counts))})"
+                f"{int((counts == 0).sum())} of {num_classes} classes have no sample "
+                f"(first: class {int(torch.argmin(counts))})"
             )
         self.counts = counts
         order = torch.argsort(labels, stable=True)
-        place = torch.arange(len(labels), device=labels.device) - (counts.cumsum(0) - counts)[labels[order]]
-        self.table = torch.full(
-            (num_classes, int(counts.max())), -1, device=labels.device
-        )  # (C, most) image numbers
-        self.table[labels[order], place] = order
+        column = torch.arange(len(labels), device=labels.device) - (counts.cumsum(0) - counts)[labels[order]]
+        # (C, largest count): image numbers
+        self.table = torch.full((num_classes, int(counts.max())), -1, device=labels.device)
+        self.table[labels[order], column] = order
 
     def draw(self, classes: Tensor, k: int, generator: torch.Generator) -> Tensor:
         """classes (n,) -> (n, k) image numbers, different within a row as far as the class has them."""
@@ -70,104 +159,142 @@ class ClassSamples:
         return self.table[classes].gather(1, order.gather(1, column))
 
 
-def _part_size(size: int, most: int) -> int:
-    """Equal parts of at most `most` where `size` has a fitting divisor: one shape, so a compiled network is compiled once."""
+def _check_takes(loss: Loss, wanted: str) -> None:
+    if loss.takes != wanted:
+        raise InputError(f"{type(loss).__name__} takes {loss.takes}, this batch is made of {wanted}")
+
+
+def _micro_batch_size(size: int, most: int) -> int:
+    """Equal micro-batches of at most `most` where `size` has a fitting divisor: one shape to compile for."""
     most = max(1, min(size, most))
-    return next((part for part in range(most, most // 2, -1) if size % part == 0), most)
+    return next((n for n in range(most, most // 2, -1) if size % n == 0), most)
 
 
-class LiteralTriplets:
-    """The paper's batches: `size` triplets a step, each drawing its own anchor, positive and negative image; a part holds `chunk` images."""
+def _micro_batches(images: Tensor, classes: Tensor, n: int) -> list[MicroBatch]:
+    """Cut images and classes of a step's pairs (2, size) or triplets (3, size) into micro-batches of n."""
+    cuts = zip(images.split(n, 1), classes.split(n, 1), strict=True)
+    return [MicroBatch(i.flatten(), c.flatten(), i.shape[1] / images.shape[1]) for i, c in cuts]
+
+
+class LiteralTriplets(nn.Module):
+    """The paper's batches: each triplet draws its own anchor, positive and negative image.
+
+    Args:
+        samples: the training images by class.
+        positives, negatives: samplers of the classes.
+        size: triplets a step.
+        chunk: images of a micro-batch, at most.
+        hard: which triplets of a micro-batch make the loss; default all.
+    """
 
     def __init__(
-        self, samples: ClassSamples, positives, negatives, size: int, chunk: int, hard: Hard | None = None
+        self,
+        samples: ClassSamples,
+        positives: PositiveSampler,
+        negatives: NegativeSampler,
+        size: int,
+        chunk: int,
+        hard: HardMining | None = None,
     ) -> None:
-        self.samples, self.positives, self.negatives, self.size, self.hard = (
-            samples,
-            positives,
-            negatives,
-            size,
-            hard,
-        )
-        self.triplets_a_part = _part_size(size, chunk // 3)
+        super().__init__()
+        self.samples, self.positives, self.negatives = samples, positives, negatives
+        self.size, self.hard = size, hard
         self.images_a_step = 3 * size
+        self._at_once = _micro_batch_size(size, chunk // 3)
 
-    def draw(self, generator: torch.Generator) -> list[Part]:
-        """Parts of triplets; within one the images are all anchors, then all positives, then all negatives."""
+    def draw(self, generator: torch.Generator) -> list[MicroBatch]:
+        """Micro-batches of triplets; the images of each are its anchors, then positives, then negatives."""
         positive = self.positives.sample(self.size, generator)
         negative = self.negatives.sample(positive, generator)
         pairs = self.samples.draw(positive, 2, generator)
-        images = torch.stack([pairs[:, 0], pairs[:, 1], self.samples.draw(negative, 1, generator)[:, 0]])
-        classes = torch.stack([positive, positive, negative])
-        cuts = zip(images.split(self.triplets_a_part, 1), classes.split(self.triplets_a_part, 1), strict=True)
-        return [Part(i.flatten(), c.flatten(), i.shape[1] / self.size) for i, c in cuts]
+        images = torch.stack([*pairs.unbind(1), self.samples.draw(negative, 1, generator)[:, 0]])
+        return _micro_batches(images, torch.stack([positive, positive, negative]), self._at_once)
 
-    def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
-        """outputs (n, D) of the part's images; centroids (C, D) in the loss's space, or None before the first statistics."""
-        triplet = outputs.chunk(3)
-        centres = (
-            centroids[part.classes].chunk(3)
-            if isinstance(loss, MetricLoss) and centroids is not None
-            else None
-        )
+    def score(
+        self, loss: Loss, micro_batch: MicroBatch, outputs: Tensor, centroids: Tensor | None
+    ) -> Outcome:
+        """Mean over the triplets; see Batch.score."""
+        _check_takes(loss, "triplets")
+        triplet, centres = outputs.chunk(3), None
+        if loss.stability is not None and centroids is not None:
+            centres = centroids[micro_batch.classes].chunk(3)
+        values, d_ap, d_an = _triplet_values(loss, triplet, centres)
         with torch.no_grad():
-            a, p, n = map(loss.space, triplet)
-            d_ap, d_an = distance(a, p), distance(a, n)
-            active = (d_ap - d_an + loss.alpha > 0).float().mean()
-            if self.hard is not None:
-                values = loss.from_distances(d_ap, d_an)
-                kept = self.hard(
-                    values if centres is None else values + sum(map(loss.stability, (a, p, n), centres))
-                )
+            logged = d_ap.mean(), d_an.mean(), (d_ap - d_an + loss.alpha > 0).float().mean()
         if self.hard is not None:
-            triplet, centres = [x[kept] for x in triplet], centres and [c[kept] for c in centres]
-        value = loss(*triplet) if centres is None else loss(*triplet, centres)
-        return Outcome(
-            value, d_ap.mean(), d_an.mean(), active, torch.full((), len(triplet[0]), device=d_ap.device)
-        )
+            kept = self.hard(values.detach())
+            centres = centres and [c[kept] for c in centres]
+            values, *_ = _triplet_values(loss, [x[kept] for x in triplet], centres)
+        count = torch.full((), len(values), device=values.device)
+        return Outcome(values.sum() / max(len(values), 1), *logged, count)
+
+    def learn(self, outcome: Outcome) -> None:
+        """Nothing."""
 
 
-class LiteralPairs:
-    """Pairs for the contrastive loss, half of one class: `size` pairs a step, each drawing its own two images; a part holds `chunk` images."""
+def _triplet_values(
+    loss: Loss, triplet: Sequence[Tensor], centres: Sequence[Tensor] | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Raw outputs and ideal vectors of (A, P, N), each (n, D) -> loss, d_AP and d_AN of each triplet (n,)."""
+    a, p, n = map(loss.space, triplet)
+    d_ap, d_an = distance(a, p), distance(a, n)
+    values = loss.from_distances(d_ap, d_an)
+    if centres is not None:
+        for x, c in zip((a, p, n), centres, strict=True):
+            values = values + loss.stability(x, c)
+    return values, d_ap, d_an
+
+
+class LiteralPairs(nn.Module):
+    """Pairs for the contrastive loss, half of them of one class; each draws its own two images.
+
+    Args:
+        samples: the training images by class.
+        positives, negatives: samplers of the classes.
+        size: pairs a step.
+        chunk: images of a micro-batch, at most.
+        hard: which pairs of a micro-batch make the loss; default all.
+    """
 
     def __init__(
-        self, samples: ClassSamples, positives, negatives, size: int, chunk: int, hard: Hard | None = None
+        self,
+        samples: ClassSamples,
+        positives: PositiveSampler,
+        negatives: NegativeSampler,
+        size: int,
+        chunk: int,
+        hard: HardMining | None = None,
     ) -> None:
-        self.samples, self.positives, self.negatives, self.size, self.hard = (
-            samples,
-            positives,
-            negatives,
-            size,
-            hard,
-        )
-        self.pairs_a_part = _part_size(size, chunk // 2)
+        super().__init__()
+        self.samples, self.positives, self.negatives = samples, positives, negatives
+        self.size, self.hard = size, hard
         self.images_a_step = 2 * size
+        self._at_once = _micro_batch_size(size, chunk // 2)
 
-    def draw(self, generator: torch.Generator) -> list[Part]:
-        """Parts of pairs, same-class and different-class ones alternating; within one the images are all first, then all second members."""
+    def draw(self, generator: torch.Generator) -> list[MicroBatch]:
+        """Micro-batches of pairs, of one class and of two in turn; the first images, then the second ones."""
         first = self.positives.sample(self.size, generator)
         same = torch.arange(self.size, device=first.device) % 2 == 0
         second = torch.where(same, first, self.negatives.sample(first, generator))
-        pairs = self.samples.draw(first, 2, generator)
-        images = torch.stack(
-            [pairs[:, 0], torch.where(same, pairs[:, 1], self.samples.draw(second, 1, generator)[:, 0])]
-        )
-        cuts = zip(
-            images.split(self.pairs_a_part, 1),
-            torch.stack([first, second]).split(self.pairs_a_part, 1),
-            strict=True,
-        )
-        return [Part(i.flatten(), c.flatten(), i.shape[1] / self.size) for i, c in cuts]
+        one, other = self.samples.draw(first, 2, generator).unbind(1)
+        images = torch.stack([one, torch.where(same, other, self.samples.draw(second, 1, generator)[:, 0])])
+        return _micro_batches(images, torch.stack([first, second]), self._at_once)
 
-    def loss(self, loss: ContrastiveLoss, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
-        """outputs (n, D) of the part's images; Eq. 1 uses no centroids."""
-        x_i, x_j = outputs.chunk(2)
-        c_i, c_j = part.classes.chunk(2)
-        return pair_outcome(loss, distance(loss.space(x_i), loss.space(x_j)), c_i == c_j, self.hard)
+    def score(
+        self, loss: Loss, micro_batch: MicroBatch, outputs: Tensor, centroids: Tensor | None
+    ) -> Outcome:
+        """Mean over the pairs; see Batch.score. A loss of pairs has no use for centroids."""
+        _check_takes(loss, "pairs")
+        x_i, x_j = map(loss.space, outputs.chunk(2))
+        c_i, c_j = micro_batch.classes.chunk(2)
+        return pair_outcome(loss, distance(x_i, x_j), c_i == c_j, self.hard)
+
+    def learn(self, outcome: Outcome) -> None:
+        """Nothing."""
 
 
-def pair_outcome(loss: ContrastiveLoss, d: Tensor, same: Tensor, hard: Hard | None = None) -> Outcome:
-    """Mean of Eq. 1 over pairs, with `hard` over those that it keeps: distances d (n,), same (n,) bool."""
+def pair_outcome(loss: Loss, d: Tensor, same: Tensor, hard: HardMining | None = None) -> Outcome:
+    """Mean of a loss over pairs, with `hard` over those that it keeps: distances d (n,), same (n,) bool."""
     with torch.no_grad():
         ones = same.float()
         d_ap = (d * ones).sum() / ones.sum().clamp(min=1)

@@ -1,5 +1,6 @@
 """Eq. 8: nearest ideal vector, streamed over banks of images; beside it top-5 and Recall@1."""
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,14 @@ from siamese_lib.errors import InputError
 from siamese_lib.model import embed
 
 BOOTSTRAP = 1000  # resamples of the classes
+TIES = 0.01  # share of the images from which on ties are warned of
 BLOCK = 64  # rows of distances at a time: with all training samples of Hangul 5 MB
 
 
 class LabelledImages(Protocol):
-    """What is evaluated: uint8 images (N, 37, 37), labels (N,), names of the classes, and a table of facts or None (ImageBank is one)."""
+    """What is evaluated: uint8 images (N, 37, 37), labels (N,), names of the classes, and a table of facts or
+    None (ImageBank is one).
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -36,6 +40,7 @@ class Evaluation:
     correct: np.ndarray
     top5: int = 0
     recall: int = 0
+    ties: int = 0  # images as near to another ideal vector as to the nearest; they are no hits
     gallery: bool = False
     by: Mapping[str, Sequence[str]] = field(default_factory=dict)  # column of meta -> its first values
     groups: dict[str, dict[str, list[int]]] = field(
@@ -46,8 +51,9 @@ class Evaluation:
     def summary(self) -> dict:
         """Plain numbers for a record, in percent.
 
-        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, accuracy by font, by alphabet and by each index of
-        a PHD08 variant, the 50 classes read worst, the 50 most frequent confusions.
+        accuracy (Eq. 8) with a 95 % interval by bootstrap over classes, top5, recall_at_1, ties, accuracy by
+        font, by alphabet and by each index of a PHD08 variant, the 50 classes read worst, the 50 most
+        frequent confusions.
         """
         seen = self.total > 0
         images = int(self.total.sum())
@@ -64,6 +70,7 @@ class Evaluation:
             "accuracy_interval": [float(low), float(high)],
             "top5": 100 * self.top5 / images,
             "recall_at_1": 100 * self.recall / images if self.gallery else None,
+            "ties": 100 * self.ties / images,
             "by_font": self._shares("font") or self._shares("face"),
             "by_alphabet": self._shares("alphabet"),
             "by_variant": {
@@ -112,12 +119,12 @@ def evaluate(
         centroids: (C, D) ideal vectors of the training classes.
         classes: their C names; a bank's classes must be the same list.
         banks: test images, streamed; only one bank is in memory at a time.
-        gallery: embeddings (M, D) and labels (M,) of the training samples. Recall@1 is the share of test images whose
-            nearest single training sample is of their class (ours: test images of one class are copies of a few scans, so neighbours among
-            them say little).
+        gallery: embeddings (M, D) and labels (M,) of the training samples. Recall@1 is the share of test
+            images whose nearest single training sample is of their class (ours: test images of one class are
+            copies of a few scans, so neighbours among them say little).
         chunk: images embedded at once.
-        by: columns of the banks' meta by whose values answers are counted too, each with the values that come first in
-            a summary, in their order; all others follow by name.
+        by: columns of the banks' meta by whose values answers are counted too, each with the values that come
+            first in a summary, in their order; all others follow by name.
     """
     result = Evaluation(
         classes,
@@ -131,14 +138,16 @@ def evaluate(
     for bank in banks:
         if bank.classes != classes:
             raise InputError(
-                f"a test bank lists {len(bank.classes)} classes other than the {len(classes)} of training; load it with the same class list"
+                f"a test bank lists {len(bank.classes)} classes other than the {len(classes)} of training; "
+                "load it with the same class list"
             )
         if not len(bank):
             continue
         embeddings = embed(forward, torch.as_tensor(bank.images, device=device), chunk)
         labels = torch.as_tensor(bank.labels, device=device)
-        near = nearest(embeddings, centroids, min(5, len(classes)))
-        hit = near[:, 0] == labels
+        near, tied = nearest(embeddings, centroids, min(5, len(classes)))
+        hit = (near[:, 0] == labels) & ~tied
+        result.ties += int(tied.sum())
         result.top5 += int((near == labels[:, None]).any(1).sum())
         if gallery is not None:
             result.recall += int(nearest_is_own(embeddings, gallery[0], own[labels]).sum())
@@ -149,29 +158,69 @@ def evaluate(
             zip(bank.labels[~hit].tolist(), near[:, 0].cpu().numpy()[~hit].tolist(), strict=True)
         )
         _count_groups(result, bank, hit, result.by)
+    if result.ties > TIES * result.total.sum():
+        warnings.warn(
+            f"{result.ties:,} of {result.total.sum():,} images are as near to two ideal vectors as float32 can "
+            "tell; they count as wrong: has the embedding collapsed?",
+            stacklevel=2,
+        )
     return result
 
 
-def nearest(embeddings: Tensor, references: Tensor, k: int) -> Tensor:
-    """(N, D) and (M, D) -> (N, k) numbers of the nearest references, nearest first."""
-    return torch.cat([scores.topk(k).indices for scores in _scores(embeddings, references)])
+def nearest(embeddings: Tensor, references: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The nearest references of each embedding.
+
+    Args:
+        embeddings: (N, D).
+        references: (M, D).
+        k: at most M.
+
+    Returns:
+        Numbers (N, k), nearest first, and (N,) bool: whether float32 cannot tell the nearest from the second
+        (a tie).
+    """
+    limit = _resolution(embeddings, references)
+    numbers, ties = [], []
+    for scores in _scores(embeddings, references):
+        best = scores.topk(min(max(k, 2), scores.shape[1]))
+        numbers.append(best.indices[:, :k])
+        ties.append(best.values[:, :1] - best.values[:, 1:2] <= limit)
+    return torch.cat(numbers), torch.cat(ties).any(1)  # one reference alone has no tie
 
 
 def nearest_is_own(embeddings: Tensor, references: Tensor, own: Tensor) -> Tensor:
-    """(N, D), (M, D) and the numbers of each one's own references (N, j), -1 for none -> (N,) bool: whether one of those is the nearest."""
-    parts = zip(_scores(embeddings, references), own.split(BLOCK), strict=True)
-    return torch.cat(
-        [
-            (scores.gather(1, mine.clamp(min=0)).amax(1) >= scores.amax(1)) & (mine[:, 0] >= 0)
-            for scores, mine in parts
-        ]
-    )
+    """Whether the nearest reference of each embedding is one of its own; a tie with another's is no.
+
+    Args:
+        embeddings: (N, D).
+        references: (M, D).
+        own: (N, j) numbers of each embedding's own references, -1 for none.
+
+    Returns:
+        (N,) bool.
+    """
+    limit, hits = _resolution(embeddings, references), []
+    for scores, mine in zip(_scores(embeddings, references), own.split(BLOCK), strict=True):
+        columns = mine.clamp(min=0)
+        best = scores.gather(1, columns).amax(1)
+        others = scores.scatter_(1, columns, -torch.inf).amax(1)
+        hits.append((best > others + limit) & (mine[:, 0] >= 0))
+    return torch.cat(hits)
+
+
+def _resolution(embeddings: Tensor, references: Tensor) -> Tensor:
+    """The difference of two scores (below) that rounding of the embeddings themselves can make."""
+    middle = references.mean(0)
+    size = torch.maximum(embeddings.norm(dim=1).max(), references.norm(dim=1).max())
+    reach = (embeddings - middle).norm(dim=1).max() + (references - middle).norm(dim=1).max()
+    return 4 * torch.finfo(embeddings.dtype).eps * size * reach
 
 
 def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
     """`BLOCK` rows of (N, M) at a time; the larger, the nearer.
 
-    The order of the distances is that of e.r - |r|^2 / 2, one product of matrices; about the mean of the references, where it is most exact.
+    The order of the distances is that of e.r - |r|^2 / 2, one product of matrices; about the mean of the
+    references, where it is most exact.
     """
     middle = references.mean(0)
     r = references - middle
@@ -181,7 +230,9 @@ def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
 
 
 def _samples_of_classes(labels: Tensor, num_classes: int) -> Tensor:
-    """(M,) labels -> (C, j) numbers of each class's samples; the last is repeated where there are fewer than in the largest class, -1 is none."""
+    """(M,) labels -> (C, j) numbers of each class's samples; the last is repeated where there are fewer than
+    in the largest class, -1 is none.
+    """
     counts = torch.bincount(labels, minlength=num_classes)
     place = torch.arange(int(counts.max()), device=labels.device).expand(num_classes, -1)
     row = (counts.cumsum(0) - counts)[:, None] + torch.minimum(place, counts[:, None] - 1).clamp(min=0)

@@ -1,7 +1,9 @@
 """Equations 1, 2, 5 and 6 and Section 3.4: the three losses.
 
-Every loss has a `space`, the map from network outputs to the space its distances live in. Class statistics, mining and
-classification use that space too. `from_distances` is the formula alone, elementwise; `forward` is the formula on embeddings.
+Every loss has a `space`, the map from network outputs to the space its distances live in; class statistics,
+mining and classification use that space too. `from_distances` is the formula alone, elementwise; `forward` is
+the formula on embeddings. `takes` says whether it is a loss of pairs or of triplets; `stability` is its term
+of ideal vectors, None where it has none. siamese_lib.batches.Loss lists what a loss of one's own needs.
 """
 
 import torch
@@ -12,7 +14,7 @@ from siamese_lib.errors import InputError
 
 
 def distance(x: Tensor, y: Tensor) -> Tensor:
-    """Euclidean distance of rows, (..., D) and (..., D) -> (...); its gradient at distance zero is zero, not NaN."""
+    """Euclidean distance of rows, (..., D) and (..., D) -> (...); its gradient at zero is 0, not NaN."""
     return torch.linalg.vector_norm(x - y, dim=-1)
 
 
@@ -39,7 +41,10 @@ def _same_shape(**inputs: Tensor) -> None:
 
 
 class ContrastiveLoss(nn.Module):
-    """Eq. 1: y d^2 + (1 - y) max(0, alpha - d)^2, with d the Euclidean distance of a pair and y = 1 for one class."""
+    """Eq. 1: y d^2 + (1 - y) max(0, alpha - d)^2, d the Euclidean distance of a pair, y = 1 for one class."""
+
+    takes = "pairs"
+    stability = None
 
     def __init__(self, alpha: float, reduction: str = "mean") -> None:
         super().__init__()
@@ -67,6 +72,9 @@ class ContrastiveLoss(nn.Module):
 class TripletLoss(nn.Module):
     """Eq. 2: max(0, d_AP - d_AN + alpha); the distances are not squared."""
 
+    takes = "triplets"
+    stability = None
+
     def __init__(self, alpha: float, reduction: str = "mean") -> None:
         super().__init__()
         _check(reduction, alpha=alpha)
@@ -83,9 +91,8 @@ class TripletLoss(nn.Module):
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         """anchor, positive, negative: (B, D) network outputs."""
         _same_shape(anchor=anchor, positive=positive, negative=negative)
-        return _reduce(
-            self.from_distances(distance(anchor, positive), distance(anchor, negative)), self.reduction
-        )
+        d_ap, d_an = distance(anchor, positive), distance(anchor, negative)
+        return _reduce(self.from_distances(d_ap, d_an), self.reduction)
 
 
 class MetricLoss(nn.Module):
@@ -94,9 +101,12 @@ class MetricLoss(nn.Module):
     d_AP, d_AN = distances of a(outputs) (Eq. 6); g1 = rho d_AP; g2 = tau a(d_AP - d_AN + alpha);
     g3 = xi (d(x_A, c_A) + d(x_P, c_P) + d(x_N, c_N)), c the ideal vectors.
 
-    Readings that are ours: the `f` of g2 is Eq. 5; g3 is not squared, as only g1 and g2 are said to be; it is a sum over A, P, N;
-    c lives in the same softplus space and carries no gradient; without centroids (before the first statistics) there is no g3.
+    Readings that are ours: the `f` of g2 is Eq. 5; g3 is not squared, as only g1 and g2 are said to be; it is
+    a sum over A, P, N; c lives in the same softplus space and carries no gradient; without centroids (before
+    the first statistics) there is no g3.
     """
+
+    takes = "triplets"
 
     def __init__(
         self,
@@ -131,7 +141,12 @@ class MetricLoss(nn.Module):
         negative: Tensor,
         centroids: tuple[Tensor, Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """anchor, positive, negative: (B, D) raw network outputs; centroids: (c_A, c_P, c_N), each (B, D), in softplus space."""
+        """The loss of raw network outputs.
+
+        Args:
+            anchor, positive, negative: (B, D) raw network outputs.
+            centroids: (c_A, c_P, c_N), each (B, D), in softplus space.
+        """
         _same_shape(anchor=anchor, positive=positive, negative=negative)
         a_a, a_p, a_n = self.space(anchor), self.space(positive), self.space(negative)
         values = self.from_distances(distance(a_a, a_p), distance(a_a, a_n))

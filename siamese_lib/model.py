@@ -5,14 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotFinite
 
 SIDE = 37
 EMBEDDING_SIZE = 25
 
 
 class _Softsign(torch.autograd.Function):
-    """Eq. 7: y = x / (1 + |x|). As dy/dx = (1 - |y|)^2, the backward pass needs y alone, which the next layer keeps anyway."""
+    """Eq. 7: y = x / (1 + |x|). As dy/dx = (1 - |y|)^2, only y is kept, as it is for the next layer."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -62,7 +62,8 @@ class EmbeddingNet(nn.Module):
         """
         if x.shape[1:] != (1, SIDE, SIDE):
             raise InputError(
-                f"EmbeddingNet takes images (B, 1, {SIDE}, {SIDE}), got {tuple(x.shape)}; frame them with siamese_lib.data.framing.frame"
+                f"EmbeddingNet takes images (B, 1, {SIDE}, {SIDE}), got {tuple(x.shape)}; "
+                "frame them with siamese_lib.data.framing.frame"
             )
         for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5, self.conv6):
             x = softsign(conv(x))
@@ -75,13 +76,31 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def embed(forward: Callable[[Tensor], Tensor], images: Tensor, chunk: int = 256) -> Tensor:
-    """uint8 images (N, 37, 37) -> (N, D), `chunk` at a time; the last chunk is filled up, so a compiled `forward` sees one shape."""
+    """Embed images without gradients.
+
+    Args:
+        forward: images (B, 1, 37, 37) -> (B, D).
+        images: uint8 (N, 37, 37).
+        chunk: how many at a time; the last of several chunks is filled up, so that a compiled `forward` sees
+            one shape.
+
+    Returns:
+        (N, D).
+
+    Raises:
+        NotFinite: an embedding is infinite or no number.
+    """
     with torch.no_grad():
         outputs = []
-        for part in images.split(chunk):
-            missing = chunk - len(part)
-            filled = (
-                torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) if missing and outputs else part
-            )
-            outputs.append(forward(to_float(filled))[: len(part)])
-        return torch.cat(outputs)
+        for some in images.split(chunk):
+            n, missing = len(some), chunk - len(some)
+            if missing and outputs:
+                some = torch.cat([some, some.new_zeros(missing, *some.shape[1:])])
+            outputs.append(forward(to_float(some))[:n])
+        embeddings = torch.cat(outputs)
+    if broken := int((~torch.isfinite(embeddings)).any(1).sum()):
+        raise NotFinite(
+            f"{broken} of {len(embeddings)} embeddings are not finite: the network has diverged; "
+            "train it again with a lower learning rate"
+        )
+    return embeddings

@@ -1,265 +1,279 @@
-"""Pooled batches (ours): a pool of classes x k images is embedded once and gives all its triplets.
+"""Pooled batches (ours): a pool of classes with K images each is embedded once and gives many triplets.
 
-A pool of S classes with k images each has S k (k - 1) ordered same-class pairs: anchors with their positives. The negatives tell the batches
-apart: all that were drawn (`PooledTriplets`), the pool's hardest (`PooledHard`), the hardest of a pool of near classes (`PooledNear`).
+A `Pool` has two parts. The first says which classes fill it: positive classes, each with the negative class
+sampled for it (`ClassesWithNegatives`), on their own (`ClassesAlone`), or each with its nearest impostors
+(`ClassesWithImpostors`). The second says which pairs or triplets of it count: those with the sampled
+negatives (`SampledNegatives`) or with the pool's hardest (`HardestNegatives`). S classes have S K (K - 1)
+ordered same-class pairs: anchors with their positives.
 """
 
 import functools
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from siamese_lib.batches import ClassSamples, Hard, Outcome, Part, pair_outcome
+from siamese_lib.batches import ClassSamples, Loss, MicroBatch, Outcome, pair_outcome
 from siamese_lib.errors import InputError
-from siamese_lib.losses import ContrastiveLoss, MetricLoss, distance
+from siamese_lib.losses import distance
+from siamese_lib.mining import DistanceBased, HardMining, NegativeSampler, PositiveSampler
+
+
+class Filling(Protocol):
+    """Which classes fill a pool."""
+
+    positives: PositiveSampler
+    negatives: NegativeSampler
+    size: int
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """(size,) long, the classes of a pool."""
+
+
+class Scoring(Protocol):
+    """Which pairs or triplets of a pool count."""
+
+    def score(self, loss: Loss, x: Tensor, classes: Tensor, k: int, centroids: Tensor | None) -> Outcome:
+        """The loss's mean over them.
+
+        Args:
+            loss: of pairs or of triplets.
+            x: (S k, D), k embeddings of each class in the loss's space.
+            classes: (S k,) their classes.
+            k: images a class.
+            centroids: (C, D) ideal vectors in the loss's space, or None before the first statistics.
+        """
+
+    def learn(self, outcome: Outcome, size: int) -> None:
+        """What is learnt from a pool of `size` classes, once it has been scored."""
+
+
+class ClassesWithNegatives:
+    """`classes` of the positive sampler, then for each of them one of the negative sampler."""
+
+    def __init__(self, positives: PositiveSampler, negatives: NegativeSampler, classes: int) -> None:
+        self.positives, self.negatives, self.classes = positives, negatives, classes
+        self.size = 2 * classes
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """(size,) long, the classes of a pool."""
+        positive = self.positives.sample(self.classes, generator)
+        return torch.cat([positive, self.negatives.sample(positive, generator)])
+
+
+class ClassesAlone:
+    """`classes` of the positive sampler; the negative sampler is not asked: negatives are these."""
+
+    def __init__(self, positives: PositiveSampler, negatives: NegativeSampler, classes: int) -> None:
+        self.positives, self.negatives, self.size = positives, negatives, classes
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """(size,) long, the classes of a pool."""
+        return self.positives.sample(self.size, generator)
+
+
+class ClassesWithImpostors:
+    """`classes` in all: a share of them of the positive sampler, each with its k nearest impostors.
+
+    k is what the DistanceBased sampler keeps for each class. A class that would come twice is replaced by one
+    sampled uniformly; before the sampler's first update, when nothing is near yet, all impostors are. The
+    classes of the positive sampler come first, then all first impostors and so on, so that the next classes
+    of the pool, among which HardestNegatives begins its search, are not the near ones.
+
+    Raises:
+        InputError: `classes` is no multiple of k + 1.
+    """
+
+    def __init__(self, positives: PositiveSampler, negatives: DistanceBased, classes: int) -> None:
+        self.positives, self.negatives, self.size = positives, negatives, classes
+        if classes % (negatives.k + 1):
+            raise InputError(
+                f"a pool of {classes} classes with impostors={negatives.k}: each class brings its impostors "
+                f"along: take a multiple of {negatives.k + 1} classes (2 * pool_classes) or other impostors"
+            )
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """(size,) long, the classes of a pool."""
+        positive = self.positives.sample(self.size // (self.negatives.k + 1), generator)
+        classes = torch.cat([positive[:, None], self.negatives.nearest(positive, generator)], 1).T.flatten()
+        twice = (classes[:, None] == classes[None, :]).tril_(-1).any(1)
+        other = torch.randint(
+            self.negatives.num_classes, classes.shape, generator=generator, device=classes.device
+        )
+        return torch.where(twice, other, classes)
+
+
+class Pool(nn.Module):
+    """A batch of `filling.size` classes x `k` images, which are embedded together.
+
+    Args:
+        samples: the training images by class.
+        filling: which classes: ClassesWithNegatives, ClassesAlone or ClassesWithImpostors.
+        scoring: which pairs or triplets: SampledNegatives (of ClassesWithNegatives) or HardestNegatives.
+        k: images of each class, 2 or more.
+
+    Raises:
+        InputError: k below 2: a class then has no positive pair.
+    """
+
+    def __init__(self, samples: ClassSamples, filling: Filling, scoring: Scoring, k: int) -> None:
+        super().__init__()
+        if k < 2:
+            raise InputError(f"k={k}: a pool needs at least 2 images a class for a positive pair")
+        self.samples, self.filling, self.scoring, self.k = samples, filling, scoring, k
+        self.positives, self.negatives = filling.positives, filling.negatives
+        self.images_a_step = filling.size * k
+
+    def draw(self, generator: torch.Generator) -> list[MicroBatch]:
+        """One micro-batch, class by class."""
+        classes = self.filling.draw(generator)
+        images = self.samples.draw(classes, self.k, generator)
+        return [MicroBatch(images.flatten(), classes.repeat_interleave(self.k))]
+
+    def score(
+        self, loss: Loss, micro_batch: MicroBatch, outputs: Tensor, centroids: Tensor | None
+    ) -> Outcome:
+        """Mean over the pairs or triplets that count; see Batch.score."""
+        return self.scoring.score(loss, loss.space(outputs), micro_batch.classes, self.k, centroids)
+
+    def learn(self, outcome: Outcome) -> None:
+        """What the scoring learns."""
+        self.scoring.learn(outcome, self.filling.size)
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:
-    """(n, D), (m, D) -> (n, m); by differences, exact for near points, with gradient zero at distance zero."""
+    """(n, D), (m, D) -> (n, m); by differences: exact for near points, and gradient 0 at distance zero."""
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _without_self(matrix: Tensor) -> Tensor:
-    """(S, k, k) -> (S k, k - 1): each image's row without its own column. Slices alone, so the backward pass need not scatter."""
+    """(S, k, k) -> (S k, k - 1): each image's row without its own column; slices are cheap backward, too."""
     s, k, _ = matrix.shape
     return matrix.reshape(s, k * k)[:, 1:].view(s, k - 1, k + 1)[:, :, :-1].reshape(s * k, k - 1)
 
 
 def _positive_distances(x: Tensor, k: int) -> Tensor:
-    """Embeddings (S k, D), k of each class in a row -> d_AP (S k, k - 1) of each anchor and the others of its class: the ordered pairs."""
-    of = x.view(-1, k, x.shape[1])
-    return _without_self(distance(of[:, :, None], of[:, None, :]))
+    """(S k, D), k of each class in a row -> d_AP (S k, k - 1) of each anchor and the others of its class."""
+    by_class = x.view(-1, k, x.shape[1])
+    return _without_self(distance(by_class[:, :, None], by_class[:, None, :]))
 
 
-@functools.lru_cache(maxsize=8)
-def _ahead(s: int, k: int, device: torch.device) -> Tensor:
-    """(S k, S k): how many classes of the pool lie between those of two images, 0 for the next one, S - 1 for the same."""
-    slot = torch.arange(s * k, device=device) // k
-    return (slot[None, :] - slot[:, None] - 1) % s
+def _of_positives(values: Tensor, k: int) -> Tensor:
+    """A value of each image (S k,) -> those of each anchor's positives (S k, k - 1)."""
+    return _without_self(values.view(-1, 1, k).expand(-1, k, -1))
 
 
-def _check_k(k: int) -> None:
-    if k < 2:
-        raise InputError(f"k={k}: a pool needs at least 2 images a class for a positive pair")
+class SampledNegatives:
+    """Anchors and positives are the images of the pool's first half, negatives those of its second half.
 
+    Triplets: all ordered same-class pairs with every image of the second half that is of another class.
+    Pairs: image i of a class meets the images j > i of its own class and of the class sampled for it.
 
-def _every_negative(
-    loss: nn.Module,
-    k: int,
-    anchors: tuple[Tensor, Tensor],
-    others: tuple[Tensor, Tensor],
-    centroids: Tensor | None,
-    hard: Hard | None,
-) -> Outcome:
-    """Mean loss over all triplets of anchors' ordered pairs with every image of `others` that is of another class; with `hard`, over those it keeps.
-
-    `anchors`, `others`: embeddings in the loss's space, (S k, D) and (M, D), each with its classes.
-    """
-    (x, class_x), (y, class_y) = anchors, others
-    d_an = _distances(x, y)
-    other = (class_x[:, None] != class_y[None, :]).to(x.dtype)  # (S k, M): two different classes
-    d_ap = _positive_distances(x, k)
-    values = loss.from_distances(d_ap[:, :, None], d_an[:, None, :])  # (S k, k - 1, M)
-    count = (k - 1) * other.sum()
-    with torch.no_grad():
-        active = ((d_ap[:, :, None] - d_an[:, None, :] + loss.alpha > 0).sum(1) * other).sum() / count.clamp(
-            min=1
-        )
-        logged = d_ap.mean(), (d_an * other).sum() / other.sum().clamp(min=1), active
-    stable = isinstance(loss, MetricLoss) and centroids is not None
-    g3 = (loss.stability(x, centroids[class_x]), loss.stability(y, centroids[class_y])) if stable else None
-    if hard is not None:
-        if g3 is not None:
-            of_positives = _without_self(g3[0].view(-1, 1, k).expand(-1, k, -1))
-            values = values + (g3[0][:, None] + of_positives)[:, :, None] + g3[1]
-        values = values[(other > 0)[:, None, :].expand_as(values)]
-        values = values[hard(values.detach())]
-        return Outcome(
-            values.sum() / max(len(values), 1), *logged, torch.full((), len(values), device=x.device)
-        )
-    total = (values.sum(1) * other).sum()
-    if g3 is not None:
-        # An image counts in g3 once for each triplet that it is anchor, positive or negative of.
-        total = total + (2 * (k - 1) * other.sum(1) * g3[0]).sum()
-        total = total + ((k - 1) * other.sum(0) * g3[1]).sum()
-    return Outcome(total / count.clamp(min=1), *logged, count.long())
-
-
-class PooledTriplets:
-    """A pool of `classes` positive and as many negative classes with `k` images each gives all its valid triplets.
-
-    Anchor and positive are two images of one drawn positive class; the negative is any image of any drawn negative class that
-    is another class. The positives' classes come from the positive sampler, the negatives' from the negative sampler, one for each positive.
+    Args:
+        hard: which of them make the loss; default all.
     """
 
-    def __init__(
-        self, samples: ClassSamples, positives, negatives, classes: int, k: int, hard: Hard | None = None
-    ) -> None:
-        _check_k(k)
-        self.samples, self.positives, self.negatives, self.classes, self.k, self.hard = (
-            samples,
-            positives,
-            negatives,
-            classes,
-            k,
-            hard,
-        )
-        self.images_a_step = 2 * classes * k
+    def __init__(self, hard: HardMining | None = None) -> None:
+        self.hard = hard
 
-    def draw(self, generator: torch.Generator) -> list[Part]:
-        """One part: the images of the positive classes, then those of the negative ones, class by class."""
-        positive = self.positives.sample(self.classes, generator)
-        classes = torch.cat([positive, self.negatives.sample(positive, generator)])
-        return [
-            Part(self.samples.draw(classes, self.k, generator).flatten(), classes.repeat_interleave(self.k))
-        ]
+    def score(self, loss: Loss, x: Tensor, classes: Tensor, k: int, centroids: Tensor | None) -> Outcome:
+        """See Scoring.score."""
+        if loss.takes == "pairs":
+            return self._pairs(loss, x, k)
+        return self._triplets(loss, x, classes, k, centroids)
 
-    def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
-        """The loss's mean over all triplets of the pool; arguments as in LiteralTriplets.loss."""
-        (x_p, x_n), (class_p, class_n) = loss.space(outputs).chunk(2), part.classes.chunk(2)
-        return _every_negative(loss, self.k, (x_p, class_p), (x_n, class_n), centroids, self.hard)
+    def learn(self, outcome: Outcome, size: int) -> None:
+        """Nothing."""
 
-
-class PooledPairs:
-    """The pool of PooledTriplets for the contrastive loss: all same-class pairs of the positive classes and as many with the negative classes."""
-
-    def __init__(
-        self, samples: ClassSamples, positives, negatives, classes: int, k: int, hard: Hard | None = None
-    ) -> None:
-        pool = PooledTriplets(samples, positives, negatives, classes, k)
-        self.samples, self.positives, self.negatives, self.classes, self.k, self.hard = (
-            samples,
-            positives,
-            negatives,
-            classes,
-            k,
-            hard,
-        )
-        self.images_a_step, self.draw = pool.images_a_step, pool.draw
-
-    def loss(self, loss: ContrastiveLoss, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
-        """Mean over the pairs; image i of a positive class meets images j > i of its own class and of the negative class drawn for it."""
-        x_p, x_n = loss.space(outputs).view(2, self.classes, self.k, -1)
-        i, j = torch.triu_indices(self.k, self.k, offset=1, device=outputs.device)
+    def _pairs(self, loss: Loss, x: Tensor, k: int) -> Outcome:
+        x_p, x_n = x.view(2, -1, k, x.shape[1])
+        i, j = torch.triu_indices(k, k, offset=1, device=x.device)
         d = torch.stack([distance(x_p[:, i], x_p[:, j]), distance(x_p[:, i], x_n[:, j])])
-        same = (torch.arange(2, device=outputs.device) == 0)[:, None, None].expand_as(d)
+        same = (torch.arange(2, device=x.device) == 0)[:, None, None].expand_as(d)
         return pair_outcome(loss, d.flatten(), same.flatten(), self.hard)
 
+    def _triplets(self, loss: Loss, x: Tensor, classes: Tensor, k: int, centroids: Tensor | None) -> Outcome:
+        (x_p, x_n), (class_p, class_n) = x.chunk(2), classes.chunk(2)  # (P k, D), (P k,)
+        d_an = _distances(x_p, x_n)  # (P k, P k)
+        other = (class_p[:, None] != class_n[None, :]).to(x.dtype)  # 1 where they are of two classes
+        d_ap = _positive_distances(x_p, k)  # (P k, k - 1)
+        values = loss.from_distances(d_ap[:, :, None], d_an[:, None, :])  # (P k, k - 1, P k)
+        count = (k - 1) * other.sum()
+        with torch.no_grad():
+            active = (d_ap[:, :, None] - d_an[:, None, :] + loss.alpha > 0).sum(1)
+            active = (active * other).sum() / count.clamp(min=1)
+            logged = d_ap.mean(), (d_an * other).sum() / other.sum().clamp(min=1), active
+        g3_p = g3_n = None
+        if loss.stability is not None and centroids is not None:
+            g3_p, g3_n = loss.stability(x_p, centroids[class_p]), loss.stability(x_n, centroids[class_n])
+        if self.hard is not None:
+            if g3_p is not None:
+                values = values + (g3_p[:, None] + _of_positives(g3_p, k))[:, :, None] + g3_n
+            values = values[(other > 0)[:, None, :].expand_as(values)]
+            values = values[self.hard(values.detach())]
+            kept = torch.full((), len(values), device=x.device)
+            return Outcome(values.sum() / max(len(values), 1), *logged, kept)
+        total = (values.sum(1) * other).sum()
+        if g3_p is not None:
+            # An image counts in g3 once for each triplet that it is anchor, positive or negative of.
+            total = total + (2 * (k - 1) * other.sum(1) * g3_p).sum()
+            total = total + ((k - 1) * other.sum(0) * g3_n).sum()
+        return Outcome(total / count.clamp(min=1), *logged, count.long())
 
-class PooledHard:
-    """A pool of `classes` positive classes: every ordered same-class pair with the image of another class that is nearest to its anchor.
 
-    From random weights on, the pool's hardest negatives draw everything into one point: where negatives are on average nearer than positives,
-    the loss falls by shrinking all distances. So the nearest image is looked for among the next m classes of the pool alone. m starts at 1,
-    which is drawing at random; a step whose negatives are on average farther than its positives widens the search by `widening`, up to
-    the whole pool, any other narrows it by as much. The contrastive loss takes the same pairs: (anchor, positive) and (anchor, negative).
+class HardestNegatives(nn.Module):
+    """Every ordered same-class pair, with the image of another class that is nearest to its anchor.
+
+    From random weights on, the pool's hardest negatives draw everything into one point: where negatives are
+    on average nearer than positives, the loss falls by shrinking all distances. So the nearest image is
+    looked for among the next m classes of the pool alone. m starts at 1, which is sampling at random; a step
+    whose negatives are on average farther than its positives widens the search by `widening`, up to the whole
+    pool, any other narrows it by as much. A loss of pairs takes the same ones: (anchor, positive) and
+    (anchor, negative).
     """
 
-    def __init__(
-        self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.05
-    ) -> None:
-        _check_k(k)
-        self.samples, self.positives, self.negatives, self.classes, self.k, self.widening = (
-            samples,
-            positives,
-            negatives,
-            classes,
-            k,
-            widening,
-        )
-        self.images_a_step = classes * k
-        self.reach = torch.ones((), device=samples.counts.device)  # m
+    def __init__(self, widening: float = 0.05) -> None:
+        super().__init__()
+        self.widening = widening
+        self.register_buffer("reach", torch.ones(()))  # m
 
-    def draw(self, generator: torch.Generator) -> list[Part]:
-        """One part, class by class."""
-        return [self.part(self.positives.sample(self.classes, generator), generator)]
-
-    def part(self, classes: Tensor, generator: torch.Generator) -> Part:
-        """k images of each of the classes (S,)."""
-        return Part(
-            self.samples.draw(classes, self.k, generator).flatten(), classes.repeat_interleave(self.k)
-        )
-
-    def loss(self, loss: nn.Module, part: Part, outputs: Tensor, centroids: Tensor | None) -> Outcome:
-        """The loss's mean over the ordered pairs, then a new reach; arguments as in LiteralTriplets.loss."""
-        x, classes = loss.space(outputs), part.classes
-        contrastive = isinstance(loss, ContrastiveLoss)
-        d_ap = _positive_distances(x, self.k)  # (n, k - 1)
-        with torch.no_grad():
-            out = (classes[:, None] == classes[None, :]) | (
-                _ahead(self.classes, self.k, x.device) >= self.reach.round()
-            )
-            negative = _distances(x, x).masked_fill_(out, float("inf")).argmin(1)  # (n,): one for each anchor
-            valid = (~out.gather(1, negative[:, None])).to(
-                x.dtype
-            )  # (n, 1): 0 where no other class is within reach
-            count = (self.k - 1) * valid.sum()
-        d_an = distance(x, x[negative])[:, None]
-        if contrastive:
+    def score(self, loss: Loss, x: Tensor, classes: Tensor, k: int, centroids: Tensor | None) -> Outcome:
+        """See Scoring.score."""
+        d_ap = _positive_distances(x, k)  # (S k, k - 1)
+        negative, valid = self._nearest(x, classes, k)
+        d_an = distance(x, x[negative])[:, None]  # (S k, 1)
+        pairs = loss.takes == "pairs"
+        if pairs:
             same = torch.ones_like(d_ap, dtype=torch.bool)
             values = (loss.from_distances(d_ap, same) + loss.from_distances(d_an, ~same[:, :1])) / 2
         else:
             values = loss.from_distances(d_ap, d_an)
-        if isinstance(loss, MetricLoss) and centroids is not None:
+        if loss.stability is not None and centroids is not None:
             g3 = loss.stability(x, centroids[classes])
-            of_positives = _without_self(g3.view(-1, 1, self.k).expand(-1, self.k, -1))
-            values = values + g3[:, None] + of_positives + g3[negative][:, None]
+            values = values + g3[:, None] + _of_positives(g3, k) + g3[negative][:, None]
+        count = (k - 1) * valid.sum()
         with torch.no_grad():
-            active = (
-                (d_an < loss.alpha if contrastive else d_ap - d_an + loss.alpha > 0)
-                .to(x.dtype)
-                .expand_as(d_ap)
-            )
-            means = [
-                (each * valid).sum() / count.clamp(min=1) for each in (d_ap, d_an.expand_as(d_ap), active)
-            ]
-            factor = torch.where(means[1] > means[0], 1 + self.widening, 1 / (1 + self.widening))
-            self.reach = (self.reach * factor).clamp(1, max(1, self.classes - 1))
-        return Outcome((values * valid).sum() / count.clamp(min=1), *means, count.long())
+            active = (d_an < loss.alpha if pairs else d_ap - d_an + loss.alpha > 0).to(x.dtype)
+            logged = [(v.expand_as(d_ap) * valid).sum() / count.clamp(min=1) for v in (d_ap, d_an, active)]
+        return Outcome((values * valid).sum() / count.clamp(min=1), *logged, count.long())
 
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"reach": self.reach}
+    @torch.no_grad()
+    def learn(self, outcome: Outcome, size: int) -> None:
+        """Widen or narrow the search."""
+        factor = torch.where(outcome.d_an > outcome.d_ap, 1 + self.widening, 1 / (1 + self.widening))
+        self.reach = (self.reach * factor).clamp(1, max(1, size - 1))
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.reach = state["reach"]
+    @torch.no_grad()
+    def _nearest(self, x: Tensor, classes: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """(S k,): the nearest image within reach of each; (S k, 1): 0 where there is no other class."""
+        out = classes[:, None] == classes[None, :]
+        out |= _ahead(len(x) // k, k, x.device) >= self.reach.round()
+        negative = _distances(x, x).masked_fill_(out, float("inf")).argmin(1)
+        return negative, (~out.gather(1, negative[:, None])).to(x.dtype)
 
 
-class PooledNear:
-    """PooledHard on a pool of near classes: `classes` / 4 drawn by the positive sampler, each with three of its nearest impostors.
-
-    A class that would come twice is replaced by one drawn uniformly. `negatives` is a DistanceBased sampler; before its first update,
-    when nothing is near yet, three quarters of the pool are thus drawn uniformly. All drawn classes come first, then all first impostors ...,
-    so that the next classes of the pool, among which the search begins, are not the near ones.
-    """
-
-    IMPOSTORS = 3  # beside each drawn class
-
-    def __init__(
-        self, samples: ClassSamples, positives, negatives, classes: int, k: int, widening: float = 0.05
-    ) -> None:
-        if classes % (self.IMPOSTORS + 1):
-            raise InputError(
-                f"pool_classes={classes}: a pool of near classes needs a multiple of {self.IMPOSTORS + 1}"
-            )
-        self._hard = PooledHard(samples, positives, negatives, classes, k, widening)
-        self.samples, self.positives, self.negatives, self.classes, self.k = (
-            samples,
-            positives,
-            negatives,
-            classes,
-            k,
-        )
-        self.images_a_step, self.loss = self._hard.images_a_step, self._hard.loss
-        self.state_dict, self.load_state_dict = self._hard.state_dict, self._hard.load_state_dict
-
-    def draw(self, generator: torch.Generator) -> list[Part]:
-        """One part."""
-        drawn = self.positives.sample(self.classes // (self.IMPOSTORS + 1), generator)
-        classes = torch.cat(
-            [drawn[:, None], self.negatives.near(drawn, self.IMPOSTORS, generator)], 1
-        ).T.flatten()
-        twice = (classes[:, None] == classes[None, :]).tril_(-1).any(1)
-        other = torch.randint(
-            len(self.samples.counts), classes.shape, generator=generator, device=classes.device
-        )
-        return [self._hard.part(torch.where(twice, other, classes), generator)]
+@functools.lru_cache(maxsize=8)
+def _ahead(s: int, k: int, device: torch.device) -> Tensor:
+    """(S k, S k): classes of the pool between those of two images, 0 for the next one, S - 1 for the same."""
+    slot = torch.arange(s * k, device=device) // k
+    return (slot[None, :] - slot[:, None] - 1) % s

@@ -1,4 +1,4 @@
-"""The machine under a run: its device, its processes (torchrun), settings that cost nothing in exactness, compilation."""
+"""The machine under a run: device, processes (torchrun), settings that change no number, compilation."""
 
 import ctypes
 import datetime
@@ -35,7 +35,8 @@ def choose_device(name: str | None) -> torch.device:
         not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
     ):
         raise InputError(
-            f"device={name!r} asked for, but this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu"
+            f"device={name!r} asked for, but this machine has {torch.cuda.device_count()} CUDA devices; "
+            "use --device cpu"
         )
     if device.type not in ("cpu", "cuda"):
         raise InputError(f"device={name!r} is not supported; use cpu or cuda")
@@ -43,22 +44,31 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def local_device(name: str | None) -> str | None:
-    """Under torchrun, which of this machine's CUDA devices the process takes: `cuda` or None becomes `cuda:LOCAL_RANK`."""
+    """The CUDA device of a process under torchrun: `cuda` or None becomes `cuda:LOCAL_RANK`.
+
+    Raises:
+        InputError: this machine has fewer CUDA devices than processes.
+    """
     if "LOCAL_RANK" not in os.environ or not torch.cuda.is_available() or name not in (None, "cuda"):
         return name
     rank, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if rank >= count:
         raise InputError(
-            f"process {rank} has no CUDA device of its own (this machine has {count}); start torchrun with --nproc-per-node {count}"
+            f"process {rank} has no CUDA device of its own (this machine has {count}); "
+            f"start torchrun with --nproc-per-node {count}"
         )
     return f"cuda:{rank}"
 
 
 class Processes:
-    """The processes of one run; every one of them draws the same batches, as they share the seed.
+    """The processes of one run; they share the seed, so all of them draw the same batches.
 
-    A step's embeddings are gathered, so that the loss sees the whole batch, its triplets across processes included: the gradient is that of
-    one process with the same batch, up to the order of float additions. Attributes: `rank`, `count`; `first` for the one that writes files.
+    A step's embeddings are gathered, so that the loss sees the whole batch, its triplets across processes
+    included: the gradient is that of one process with the same batch, up to the order of float additions.
+
+    Attributes:
+        rank, count: which of how many.
+        first: whether this is the one that writes files.
     """
 
     def __init__(self, rank: int = 0, count: int = 1) -> None:
@@ -66,27 +76,37 @@ class Processes:
 
     @classmethod
     def start(cls, device: torch.device) -> "Processes":
-        """Join the others where torchrun (or anything that sets WORLD_SIZE) has started several; else one alone."""
-        count = int(os.environ.get("WORLD_SIZE", "1"))
-        if count == 1:
+        """Join the others where torchrun, or whatever sets WORLD_SIZE, started several; else one alone.
+
+        Raises:
+            InputError: WORLD_SIZE without the other variables of torchrun, or not a number.
+        """
+        given = os.environ.get("WORLD_SIZE", "1")
+        missing = [
+            name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ
+        ]
+        if not given.isdigit() or (int(given) > 1 and missing):
+            problem = f"{', '.join(missing)} are not set" if given.isdigit() else "this is no number"
+            raise InputError(f"WORLD_SIZE={given}, but {problem}; start with torchrun, or unset WORLD_SIZE")
+        count = int(given)
+        if count <= 1:
             return cls()
         from torch import distributed
 
         if not distributed.is_initialized():
             if device.type == "cuda":
                 torch.cuda.set_device(device)
-            distributed.init_process_group(
-                "nccl" if device.type == "cuda" else "gloo", timeout=datetime.timedelta(days=1)
-            )
+            backend = "nccl" if device.type == "cuda" else "gloo"
+            distributed.init_process_group(backend, timeout=datetime.timedelta(days=1))
         return cls(distributed.get_rank(), count)
 
     def share(self, images: Tensor) -> Tensor:
-        """This process's share of images (n, ...): consecutive ones, as many as any other's or fewer at the end."""
+        """This process's share of images (n, ...): consecutive ones, of equal number but for the last."""
         size = -(-len(images) // self.count)
         return images[self.rank * size : (self.rank + 1) * size]
 
     def gather(self, outputs: Tensor, n: int) -> Tensor:
-        """The outputs of all shares of n images, in order: (share, D) -> (n, D). Gradients flow into this process's own rows alone."""
+        """Outputs of this share (share, D) -> of all n images, in order; gradients flow into its own rows."""
         if self.count == 1:
             return outputs
         from torch import distributed
@@ -96,7 +116,7 @@ class Processes:
         mine[: len(outputs)] = outputs.detach()
         everyone = [torch.empty_like(mine) for _ in range(self.count)]
         distributed.all_gather(everyone, mine)
-        rows = [each[: max(0, min(size, n - rank * size))] for rank, each in enumerate(everyone)]
+        rows = [share[: max(0, min(size, n - rank * size))] for rank, share in enumerate(everyone)]
         rows[self.rank] = outputs
         return torch.cat(rows)
 
@@ -126,9 +146,12 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 @functools.cache
 def keep_memory() -> bool:
-    """Ask glibc to keep freed memory for the next step, rather than to return it and fault it in again, page by page (Linux; True if it does).
+    """Ask glibc to keep freed memory for the next step, rather than return it and fault it in again.
 
     The largest block of a step of 256 images, the output of the first layer, has 20 MB.
+
+    Returns:
+        Whether it does (on Linux with glibc).
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -141,18 +164,24 @@ def keep_memory() -> bool:
 def deterministic(device: torch.device) -> None:
     """Same bits from the same seed; on CUDA a warning where an operation has no such version."""
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
-    # By default this mode also fills every new tensor, a pass over memory for nothing: no tensor here is read before it is written.
+    # By default this mode also fills every new tensor, which is lost time: none is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def compiled(model: nn.Module, try_it: Callable[[nn.Module], object]) -> nn.Module:
-    """torch.compile; `try_it` calls it with every shape to come, so that it is compiled now. The plain model, with a warning, where that fails."""
+    """The model under torch.compile; where that fails, a warning and the plain model.
+
+    Args:
+        model: the network.
+        try_it: calls the compiled network with every shape to come, so that it is compiled now.
+    """
     network = torch.compile(model, dynamic=False)
     try:
         try_it(network)
-    except Exception as error:  # whatever the compiler or the C++ tool chain raises: the plain network gives the same numbers
+    except Exception as error:  # whatever compiler and C++ tool chain raise: the plain one gives the same
+        cause = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
         warnings.warn(
-            f"torch.compile failed ({type(error).__name__}); going on without it, about half as fast",
+            f"torch.compile failed ({type(error).__name__}: {cause[:200]}); going on without it, half as fast",
             stacklevel=3,
         )
         return model

@@ -1,16 +1,16 @@
-"""Are these two drawings of one character (reading C of Table 4), and which of these 20 is it (Lake's one-shot runs)?
+"""Do two drawings show one character (reading C of Table 4), and which of 20 is it (Lake's one-shot runs)?
 
-Both ask a network about characters of alphabets that it has never seen. Distances are those of the loss's space.
+Both ask a network about characters of alphabets that it has never seen. Distances are those of the loss's
+space.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from siamese_lib.data.bank import ImageBank
-from siamese_lib.data.omniglot_one_shot import OneShotRuns
 from siamese_lib.errors import InputError
 from siamese_lib.evaluation import BOOTSTRAP
 from siamese_lib.losses import distance
@@ -19,19 +19,35 @@ from siamese_lib.model import embed
 PAIRS = 10_000
 
 
+class LabelledImages(Protocol):
+    """images uint8 (N, 37, 37) and their labels (N,), as in an ImageBank."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Trials(Protocol):
+    """Lake's runs: training and test uint8 (R, 20, 37, 37); answers (R, 20): which is which."""
+
+    training: np.ndarray
+    test: np.ndarray
+    answers: np.ndarray
+
+
 def balanced_pairs(
     labels: np.ndarray, groups: np.ndarray, count: int = PAIRS, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of images, half of them of one class.
 
-    The paper does not say how its pairs were drawn. Ours: the first image's group (alphabet) is drawn uniformly, then its class among the
-    group's, then the image; the second image is another one of that class, or any image of another class, all such classes equally likely.
+    The paper does not say how its pairs were made. Ours: the first image's group (alphabet) is chosen
+    uniformly, then its class among the group's, then the image; the second image is another one of that
+    class, or any image of another class, all such classes equally likely.
 
     Args:
         labels: (N,) classes of the images, each with two images or more.
         groups: (C,) group of each class.
         count: of pairs, even.
-        seed: of the draws.
+        seed: of the choice.
 
     Returns:
         first, second (count,) image numbers, and same (count,) bool.
@@ -42,7 +58,8 @@ def balanced_pairs(
     classes, sizes = np.unique(labels), np.bincount(labels, minlength=len(groups))
     if count % 2 or len(classes) < 2 or (sizes[classes] < 2).any():
         raise InputError(
-            f"{count} pairs of {len(classes)} classes with {sizes[classes].min()} images or more: wanted are an even count, 2 and 2"
+            f"{count} pairs of {len(classes)} classes with {sizes[classes].min()} images or more: "
+            "wanted are an even count, 2 and 2"
         )
     rng, order = np.random.default_rng(seed), np.argsort(labels, kind="stable")
     starts = np.cumsum(sizes) - sizes
@@ -61,43 +78,47 @@ def balanced_pairs(
 
 
 def best_threshold(distances: np.ndarray, same: np.ndarray) -> float:
-    """The distance up to which a pair is called one class, so that most pairs are right; midway between two pairs, the smallest of equals."""
+    """The threshold of highest accuracy, pairs up to it being called one class.
+
+    It lies midway between two distances; of equally good ones it is the smallest.
+
+    Args:
+        distances: (n,) of the pairs.
+        same: (n,) bool.
+    """
     order = np.argsort(distances, kind="stable")
     d, good = distances[order], np.where(same[order], 1, -1)
     gain = np.concatenate([[0], np.cumsum(good)])
     cut = np.concatenate([[True], d[1:] > d[:-1], [True]])  # between equal distances there is no threshold
-    place = int(np.flatnonzero(cut)[gain[cut].argmax()])
-    low, high = d[max(place - 1, 0)], d[min(place, len(d) - 1)]
-    return float((low + high) / 2) if 0 < place < len(d) else float(low - 1 if place == 0 else high)
+    n = int(np.flatnonzero(cut)[gain[cut].argmax()])  # that many pairs are called one class
+    low, high = d[max(n - 1, 0)], d[min(n, len(d) - 1)]
+    return float((low + high) / 2) if 0 < n < len(d) else float(low - 1 if n == 0 else high)
 
 
 def pair_distances(
     forward: Callable[[Tensor], Tensor],
-    bank: ImageBank,
+    bank: LabelledImages,
     first: np.ndarray,
     second: np.ndarray,
-    device,
+    device: torch.device,
     chunk: int,
 ) -> np.ndarray:
-    """Distances of pairs of a bank's images (count,)."""
+    """Distances (count,) of pairs of a bank's images, given by their numbers."""
     e = embed(forward, torch.as_tensor(bank.images, device=device), chunk)
-    return (
-        distance(e[torch.from_numpy(first).to(device)], e[torch.from_numpy(second).to(device)])
-        .double()
-        .cpu()
-        .numpy()
-    )
+    i, j = torch.from_numpy(first).to(device), torch.from_numpy(second).to(device)
+    return distance(e[i], e[j]).double().cpu().numpy()
 
 
 def verify(
     forward: Callable[[Tensor], Tensor],
-    validation: tuple[ImageBank, np.ndarray],
-    test: tuple[ImageBank, np.ndarray],
+    validation: tuple[LabelledImages, np.ndarray],
+    test: tuple[LabelledImages, np.ndarray],
     device: torch.device,
     chunk: int = 256,
     seed: int = 0,
 ) -> dict:
-    """Share of `PAIRS` balanced pairs of the test bank that are told right, by a threshold that is best on as many of the validation bank.
+    """Accuracy on `PAIRS` balanced test pairs at the threshold that maximises accuracy on as many validation
+    pairs.
 
     Args:
         forward: images -> embeddings in the loss's space.
@@ -107,46 +128,45 @@ def verify(
         seed: of the pairs.
 
     Returns:
-        For a record: accuracy and its 95 % interval (bootstrap over pairs), images (pairs), classes, threshold, accuracy of the same on validation.
+        For a record: accuracy and its 95 % interval (bootstrap over pairs), images (pairs), classes,
+        threshold, accuracy on the validation pairs.
     """
-    found = []
+    measured = []
     for bank, groups in (validation, test):
         first, second, same = balanced_pairs(bank.labels, groups, seed=seed)
-        found.append((pair_distances(forward, bank, first, second, device, chunk), same))
-    threshold = best_threshold(*found[0])
-    right = [(distances <= threshold) == same for distances, same in found]
-    return _facts(right[1], len(np.unique(test[0].labels))) | {
+        measured.append((pair_distances(forward, bank, first, second, device, chunk), same))
+    threshold = best_threshold(*measured[0])
+    on_validation, on_test = ((distances <= threshold) == same for distances, same in measured)
+    return _facts(on_test, len(np.unique(test[0].labels))) | {
         "threshold": threshold,
-        "validation_accuracy": 100 * float(right[0].mean()),
+        "validation_accuracy": 100 * float(on_validation.mean()),
     }
 
 
 def one_shot(
-    forward: Callable[[Tensor], Tensor], runs: OneShotRuns, device: torch.device, chunk: int = 256
+    forward: Callable[[Tensor], Tensor], runs: Trials, device: torch.device, chunk: int = 256
 ) -> dict:
     """Share of Lake's 400 trials in which the nearest of the run's 20 drawings is of the item's character.
 
     Returns:
         For a record: accuracy, its 95 % interval (bootstrap over the 20 runs), accuracy by run.
     """
-    training, test = (
-        embed(forward, torch.as_tensor(each.reshape(-1, *each.shape[2:]), device=device), chunk).view(
-            *each.shape[:2], -1
-        )
-        for each in (runs.training, runs.test)
-    )
-    nearest = (
-        torch.stack([torch.cdist(t, r).argmin(1) for t, r in zip(test, training, strict=True)]).cpu().numpy()
-    )
-    right = nearest == runs.answers
-    return _facts(right, right.shape[1]) | {"by_run": [100 * float(each) for each in right.mean(1)]}
+
+    def embeddings(images: np.ndarray) -> Tensor:
+        flat = torch.as_tensor(images.reshape(-1, *images.shape[2:]), device=device)
+        return embed(forward, flat, chunk).view(*images.shape[:2], -1)
+
+    training, test = embeddings(runs.training), embeddings(runs.test)
+    nearest = torch.stack([torch.cdist(t, r).argmin(1) for t, r in zip(test, training, strict=True)])
+    right = nearest.cpu().numpy() == runs.answers
+    return _facts(right, right.shape[1]) | {"by_run": [100 * float(share) for share in right.mean(1)]}
 
 
 def _facts(right: np.ndarray, classes: int) -> dict:
-    """Of (n,) answers, or (n, m): n units of the bootstrap with m answers each."""
+    """Of bool answers (n,), or (n, m): n units of the bootstrap with m answers each."""
     share = 100 * right.reshape(len(right), -1).mean(1)
-    draws = np.random.default_rng(0).integers(0, len(share), (BOOTSTRAP, len(share)))
-    low, high = np.percentile(share[draws].mean(1), [2.5, 97.5])
+    resamples = np.random.default_rng(0).integers(0, len(share), (BOOTSTRAP, len(share)))
+    low, high = np.percentile(share[resamples].mean(1), [2.5, 97.5])
     return {
         "accuracy": float(share.mean()),
         "accuracy_interval": [float(low), float(high)],

@@ -106,7 +106,7 @@ def without_training(monkeypatch, tmp_path):
     data = datasets.TrainingData(bank, bank, {"fonts": {"fallback": False}})
     asked = []
 
-    def train(config, seed, device, data, folder, progress, processes):
+    def train(config, seed, device, data, folder, progress, processes, report):
         asked.append(config)
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(

@@ -21,3 +21,14 @@ def labels_of(batch) -> torch.Tensor:
     for c, row in enumerate(batch.samples.table):
         labels[row] = c
     return labels
+
+
+def ideal_vectors(loss, centroids, *classes) -> tuple:
+    """The last argument of a loss of triplets of these classes (n,), if it has a term of ideal vectors."""
+    if centroids is None or loss.stability is None:
+        return ()
+    return (tuple(centroids[c] for c in classes),)
+
+
+def logged(outcome) -> tuple:
+    return outcome.d_ap, outcome.d_an, outcome.active

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from pool_of_classes import SAMPLES, C, generator, labels_of, samples
+from pool_of_classes import SAMPLES, C, generator, ideal_vectors, labels_of, logged, samples
 
-from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets
+from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets, MicroBatch, Outcome
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
 from siamese_lib.mining import HardMining, UniformNegatives, UniformPositives
@@ -12,6 +12,15 @@ from siamese_lib.mining import HardMining, UniformNegatives, UniformPositives
 
 def make(kind, **arguments):
     return kind(samples(), UniformPositives(C), UniformNegatives(C), **arguments)
+
+
+def members(parts: list[MicroBatch], count: int) -> list[torch.Tensor]:
+    """Image numbers of a step's first members, second ones and so on."""
+    return [torch.cat(x) for x in zip(*[part.images.chunk(count) for part in parts], strict=True)]
+
+
+def step_loss(batch, loss, parts: list[MicroBatch], embedding, centroids) -> torch.Tensor:
+    return sum(batch.score(loss, p, embedding[p.images], centroids).loss * p.share for p in parts)
 
 
 def test_class_samples_draw_of_the_class_without_repeats():
@@ -42,9 +51,8 @@ def test_literal_triplets_are_triplets(size, chunk):
     batch = make(LiteralTriplets, size=size, chunk=chunk)
     labels, parts = labels_of(batch), batch.draw(generator())
     assert sum(len(p.images) for p in parts) == 3 * size == batch.images_a_step
-    assert sum(p.share for p in parts) == pytest.approx(1) and max(len(p.images) for p in parts) <= max(
-        chunk, 3
-    )
+    assert sum(p.share for p in parts) == pytest.approx(1)
+    assert max(len(p.images) for p in parts) <= max(chunk, 3)
     for part in parts:
         a, p, n = part.images.chunk(3)
         assert torch.equal(labels[part.images], part.classes)
@@ -53,40 +61,32 @@ def test_literal_triplets_are_triplets(size, chunk):
 
 @pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss()])
 @pytest.mark.parametrize("with_centroids", [False, True])
-def test_literal_parts_add_up_to_the_loss_of_all_triplets(loss, with_centroids):
+def test_micro_batches_add_up_to_the_loss_of_all_triplets(loss, with_centroids):
     batch = make(LiteralTriplets, size=13, chunk=15)
     embedding = torch.randn(C * SAMPLES, 25, generator=generator(1)) * 3
     centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
     parts = batch.draw(generator())
-    got = sum(batch.loss(loss, part, embedding[part.images], centroids).loss * part.share for part in parts)
-    a, p, n = (torch.cat(x) for x in zip(*[part.images.chunk(3) for part in parts], strict=True))
+    got = step_loss(batch, loss, parts, embedding, centroids)
+    a, p, n = members(parts, 3)
     labels = labels_of(batch)
-    extra = (
-        (tuple(centroids[labels[x]] for x in (a, p, n)),)
-        if with_centroids and isinstance(loss, MetricLoss)
-        else ()
-    )
+    extra = ideal_vectors(loss, centroids, labels[a], labels[p], labels[n])
     torch.testing.assert_close(got, loss(embedding[a], embedding[p], embedding[n], *extra))
 
 
 def test_literal_pairs_are_half_of_one_class():
-    batch = make(LiteralPairs, size=20, chunk=16)
-    labels, loss, embedding = (
-        labels_of(batch),
-        ContrastiveLoss(8.0),
-        torch.randn(C * SAMPLES, 25, generator=generator(1)),
-    )
+    batch, loss = make(LiteralPairs, size=20, chunk=16), ContrastiveLoss(8.0)
+    labels, embedding = labels_of(batch), torch.randn(C * SAMPLES, 25, generator=generator(1))
     parts = batch.draw(generator())
-    i, j = (torch.cat(x) for x in zip(*[part.images.chunk(2) for part in parts], strict=True))
+    i, j = members(parts, 2)
     same = labels[i] == labels[j]
     assert same.sum() == 10 and (i != j).all()
-    got = sum(batch.loss(loss, part, embedding[part.images], None).loss * part.share for part in parts)
+    got = step_loss(batch, loss, parts, embedding, None)
     torch.testing.assert_close(got, loss(embedding[i], embedding[j], same))
 
 
 @pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss()])
 @pytest.mark.parametrize("with_centroids", [False, True])
-def test_hard_mining_keeps_the_worst_triplets_of_each_part(loss, with_centroids):
+def test_hard_mining_keeps_the_worst_triplets_of_each_micro_batch(loss, with_centroids):
     batch = make(LiteralTriplets, size=32, chunk=48, hard=HardMining(8))
     embedding = (torch.randn(C * SAMPLES, 25, generator=generator(1)) * 3).requires_grad_()
     centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
@@ -94,22 +94,15 @@ def test_hard_mining_keeps_the_worst_triplets_of_each_part(loss, with_centroids)
     parts = batch.draw(generator())
     assert batch.images_a_step == 96 and len(parts) == 2  # all that go through the network
     for part in parts:
-        got = batch.loss(loss, part, embedding[part.images], centroids)
+        got = batch.score(loss, part, embedding[part.images], centroids)
         a, p, n = part.images.chunk(3)
-        extra = (
-            (tuple(centroids[labels[x]] for x in (a, p, n)),)
-            if with_centroids and isinstance(loss, MetricLoss)
-            else ()
-        )
+        extra = ideal_vectors(loss, centroids, labels[a], labels[p], labels[n])
         values = every(embedding[a], embedding[p], embedding[n], *extra)
         torch.testing.assert_close(got.loss, values.sort(descending=True).values[:2].mean())
         assert got.count == 2
-        of_all = make(LiteralTriplets, size=32, chunk=48).loss(loss, part, embedding[part.images], centroids)
-        assert (got.d_ap, got.d_an, got.active) == (
-            of_all.d_ap,
-            of_all.d_an,
-            of_all.active,
-        ) and got.loss > of_all.loss
+        whole = make(LiteralTriplets, size=32, chunk=48)
+        of_all = whole.score(loss, part, embedding[part.images], centroids)
+        assert logged(got) == logged(of_all) and got.loss > of_all.loss
         touched = torch.autograd.grad(got.loss, embedding)[0].abs().sum(1) > 0
         assert 0 < touched.sum() <= 6
 
@@ -119,7 +112,31 @@ def test_hard_mining_keeps_the_worst_pairs():
     embedding, labels = torch.randn(C * SAMPLES, 25, generator=generator(1)), labels_of(batch)
     (part,) = batch.draw(generator())
     i, j = part.images.chunk(2)
-    got = batch.loss(ContrastiveLoss(8.0), part, embedding[part.images], None)
+    got = batch.score(ContrastiveLoss(8.0), part, embedding[part.images], None)
     values = ContrastiveLoss(8.0, reduction="none")(embedding[i], embedding[j], labels[i] == labels[j])
     torch.testing.assert_close(got.loss, values.sort(descending=True).values[:3].mean())
     assert got.count == 3 and got.d_ap > 0 < got.d_an  # of all pairs, whichever are kept
+
+
+@pytest.mark.parametrize(
+    "kind, loss, message",
+    [
+        (
+            LiteralTriplets,
+            ContrastiveLoss(8.0),
+            "ContrastiveLoss takes pairs, this batch is made of triplets",
+        ),
+        (LiteralPairs, MetricLoss(), "MetricLoss takes triplets, this batch is made of pairs"),
+    ],
+)
+def test_a_loss_of_the_other_kind_is_refused(kind, loss, message):
+    batch = make(kind, size=6, chunk=100)
+    (part,) = batch.draw(generator())
+    with pytest.raises(InputError, match=message):
+        batch.score(loss, part, torch.zeros(len(part.images), 25), None)
+
+
+def test_what_is_logged_of_a_micro_batch():
+    figures = [torch.tensor(x) for x in (4.0, 1.0, 2.0, 0.5)]
+    outcome = Outcome(*figures, torch.tensor(30))
+    assert outcome.logged(0.25).tolist() == [1.0, 0.25, 0.5, 0.125, 30.0]  # the count is no mean

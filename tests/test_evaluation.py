@@ -108,7 +108,8 @@ def test_nearest_in_blocks():
         torch.randn(150, 3, generator=g) + 40,
         torch.randn(20, 3, generator=g) + 40,
     )  # three blocks, far from zero
-    assert torch.equal(nearest(x, y, 4), torch.cdist(x.double(), y.double()).argsort(1)[:, :4])
+    numbers, ties = nearest(x, y, 4)
+    assert torch.equal(numbers, torch.cdist(x.double(), y.double()).argsort(1)[:, :4]) and not ties.any()
 
 
 def test_nearest_is_own_against_all_distances():
@@ -129,3 +130,29 @@ def test_other_classes_and_empty_sets_are_errors():
         evaluate(flat, CENTROIDS, list("abcdefg"), [bank([[0, 0]], [0], "abcdefx")])
     with pytest.raises(InputError, match="no image"):
         evaluate(flat, CENTROIDS, list("abcdefg"), []).summary()
+
+
+def test_a_tie_with_another_class_is_no_hit():
+    """Constant embeddings once had a Recall@1 of 100 %: all references are nearest."""
+    test = bank([[0, 0], [0, 0], [255, 0]], [0, 1, 1])
+    points = torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]])  # classes a and b in one point, c apart
+    gallery = (points, torch.tensor([0, 1, 2]))
+    with pytest.warns(UserWarning, match="2 of 3 images are as near to two ideal vectors"):
+        result = evaluate(flat, points, list("abc"), [replace(test, classes=list("abc"))], gallery).summary()
+    assert result["accuracy"] == result["recall_at_1"] == 0 and result["ties"] == pytest.approx(200 / 3)
+
+
+def test_a_collapsed_network_reads_nothing():
+    """The weights of a collapsed network differ in rounding alone; so do its ideal vectors."""
+    g = torch.Generator().manual_seed(0)
+    point = torch.randn(1, 25, generator=g) * 3
+    rounded = point + torch.randn(40, 25, generator=g) * 1e-7
+    numbers, ties = nearest(point.expand(8, -1) + torch.randn(8, 25, generator=g) * 1e-7, rounded, 5)
+    assert ties.all() and numbers.shape == (8, 5)
+    own = torch.arange(8)[:, None]
+    assert not nearest_is_own(point.expand(8, -1), rounded, own).any()
+    apart = torch.randn(40, 25, generator=g) * 3
+    assert (
+        not nearest(apart + 0.01, apart, 1)[1].any()
+        and nearest_is_own(apart + 0.01, apart, torch.arange(40)[:, None]).all()
+    )

@@ -38,31 +38,28 @@ def test_contrastive_by_hand():
 
 def test_triplet_by_hand_distances_are_not_squared():
     a, p, n = points([0, 0], [0, 0]), points([3, 4], [0, 1]), points([0, 6], [9, 12])
-    torch.testing.assert_close(
-        TripletLoss(2.0, "none")(a, p, n), torch.tensor([1.0, 0.0], dtype=torch.float64), atol=1e-6, rtol=0
-    )
+    values = TripletLoss(2.0, "none")(a, p, n)
+    torch.testing.assert_close(values, torch.tensor([1.0, 0.0], dtype=torch.float64), atol=1e-6, rtol=0)
 
 
 def test_metric_loss_by_hand():
-    # Outputs chosen so that a(x) = log(1 + e^x) gives the round points (1, 1), (4, 5), (1, 13): d_AP = 5, d_AN = 12.
+    # Outputs for which a(x) = log(1 + e^x) gives round points (1, 1), (4, 5), (1, 13): d_AP = 5, d_AN = 12.
     a, p, n = (points([inverse_softplus(u), inverse_softplus(v)]) for u, v in ((1, 1), (4, 5), (1, 13)))
     g1, g2 = 0.1 * 5, softplus(5 - 12 + 10)
     assert MetricLoss()(a, p, n).item() == pytest.approx(g1**2 + g2**2, abs=1e-6)
     c = (points([1, 1]), points([1, 1]), points([1, 10]))  # distances 0, 5 and 3
     assert MetricLoss()(a, p, n, c).item() == pytest.approx(g1**2 + g2**2 + 0 + 5 + 3, abs=1e-6)
     g1, g2 = 0.3 * 5, 0.5 * softplus(5 - 12 + 4)
-    assert MetricLoss(rho=0.3, tau=0.5, xi=2.0, alpha=4.0)(a, p, n, c).item() == pytest.approx(
-        g1**2 + g2**2 + 2 * 8, abs=1e-6
-    )
+    value = MetricLoss(rho=0.3, tau=0.5, xi=2.0, alpha=4.0)(a, p, n, c).item()
+    assert value == pytest.approx(g1**2 + g2**2 + 2 * 8, abs=1e-6)
 
 
 def test_metric_loss_of_coinciding_points_by_hand():
     x = points([0, 0, 0])
     assert MetricLoss(alpha=0.0)(x, x, x).item() == pytest.approx(LN2**2, abs=1e-6)  # g2 = a(0) = ln 2
     c = (torch.zeros_like(x),) * 3  # a(0) = ln 2 in each of three coordinates
-    assert MetricLoss(alpha=0.0)(x, x, x, c).item() == pytest.approx(
-        LN2**2 + 3 * math.sqrt(3) * LN2, abs=1e-6
-    )
+    value = MetricLoss(alpha=0.0)(x, x, x, c).item()
+    assert value == pytest.approx(LN2**2 + 3 * math.sqrt(3) * LN2, abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -78,13 +75,8 @@ def test_losses_equal_explicit_loops(seed, reduction):
         triplet.append(max(0, d - euclid(a[k], n[k]) + 3))
         s_a, s_p, s_n = ([softplus(float(v)) for v in x[k]] for x in (a, p, n))
         d_ap, d_an = euclid(s_a, s_p), euclid(s_a, s_n)
-        metric.append(
-            0.01 * d_ap**2
-            + softplus(d_ap - d_an + 10) ** 2
-            + euclid(s_a, c1[k])
-            + euclid(s_p, c2[k])
-            + euclid(s_n, c3[k])
-        )
+        g3 = euclid(s_a, c1[k]) + euclid(s_p, c2[k]) + euclid(s_n, c3[k])
+        metric.append(0.01 * d_ap**2 + softplus(d_ap - d_an + 10) ** 2 + g3)
     reduce = {"mean": torch.mean, "sum": torch.sum, "none": lambda x: x}[reduction]
     for got, wanted in [
         (ContrastiveLoss(7.0, reduction)(a, p, same), contrastive),
@@ -99,10 +91,8 @@ def cases(x, y, z):
     yield "contrastive", ContrastiveLoss(10.0)(x, y, same)
     yield "triplet", TripletLoss(10.0)(x, y, z)
     yield "metric", MetricLoss()(x, y, z)
-    yield (
-        "metric with centroids",
-        MetricLoss()(x, y, z, tuple(torch.nn.functional.softplus(v).detach() for v in (x, y, z))),
-    )
+    centroids = tuple(torch.nn.functional.softplus(v).detach() for v in (x, y, z))
+    yield "metric with centroids", MetricLoss()(x, y, z, centroids)
 
 
 def test_gradients_are_finite_where_points_coincide():
@@ -127,9 +117,8 @@ def test_gradcheck_away_from_the_kinks():
     c = tuple(torch.rand(4, 5, generator=g, dtype=torch.float64) * 3 for _ in range(3))
     assert torch.autograd.gradcheck(lambda *x: MetricLoss()(*x, c), (a, p, n))
     assert torch.autograd.gradcheck(TripletLoss(5.0), (a, p, n))
-    assert torch.autograd.gradcheck(
-        lambda x, y: ContrastiveLoss(9.0)(x, y, torch.tensor([True, False, True, False])), (a, p)
-    )
+    same = torch.tensor([True, False, True, False])
+    assert torch.autograd.gradcheck(lambda x, y: ContrastiveLoss(9.0)(x, y, same), (a, p))
 
 
 def test_centroids_carry_no_gradient():
@@ -142,11 +131,8 @@ def test_centroids_carry_no_gradient():
 
 def test_an_empty_batch_gives_zero_with_a_gradient():
     x = torch.zeros(0, 25, requires_grad=True)
-    for value in (
-        TripletLoss(1.0)(x, x, x),
-        MetricLoss()(x, x, x),
-        ContrastiveLoss(1.0)(x, x, torch.zeros(0, dtype=torch.bool)),
-    ):
+    none = torch.zeros(0, dtype=torch.bool)
+    for value in (TripletLoss(1.0)(x, x, x), MetricLoss()(x, x, x), ContrastiveLoss(1.0)(x, x, none)):
         assert value.item() == 0
         value.backward()
 
@@ -157,20 +143,18 @@ def test_spaces():
     torch.testing.assert_close(MetricLoss().space(x), torch.log(1 + torch.exp(x)))
 
 
+X = torch.zeros(2, 3)
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
         (lambda: TripletLoss(1.0, "average"), "average"),
         (lambda: MetricLoss(rho=-1), "rho=-1"),
         (lambda: ContrastiveLoss(float("nan")), "alpha=nan"),
-        (lambda: TripletLoss(1.0)(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(1, 3)), r"\(1, 3\)"),
-        (
-            lambda: MetricLoss()(
-                *[torch.zeros(2, 3)] * 3, (torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 4))
-            ),
-            "c_N",
-        ),
-        (lambda: ContrastiveLoss(1.0)(torch.zeros(2, 3), torch.zeros(2, 3), torch.ones(2)), "bool"),
+        (lambda: TripletLoss(1.0)(X, X, torch.zeros(1, 3)), r"\(1, 3\)"),
+        (lambda: MetricLoss()(X, X, X, (X, X, torch.zeros(2, 4))), "c_N"),
+        (lambda: ContrastiveLoss(1.0)(X, X, torch.ones(2)), "bool"),
     ],
 )
 def test_bad_input(make, message):

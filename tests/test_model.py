@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from siamese_lib.errors import InputError
-from siamese_lib.model import EmbeddingNet, softsign, to_float
+from siamese_lib.errors import InputError, NotFinite
+from siamese_lib.model import EmbeddingNet, embed, softsign, to_float
 
 
 def test_table_1_sizes_and_parameters():
@@ -17,15 +17,8 @@ def test_table_1_sizes_and_parameters():
 def test_forward_equals_the_layers_written_out():
     net = EmbeddingNet()
     x = y = torch.rand(2, 1, 37, 37)
-    for name, stride, padding in [
-        ("conv1", 1, 0),
-        ("conv2", 2, 2),
-        ("conv3", 1, 1),
-        ("conv4", 2, 2),
-        ("conv5", 1, 1),
-        ("conv6", 1, 1),
-    ]:
-        layer = getattr(net, name)
+    for n, (stride, padding) in enumerate([(1, 0), (2, 2), (1, 1), (2, 2), (1, 1), (1, 1)], 1):
+        layer = getattr(net, f"conv{n}")
         y = torch.conv2d(y, layer.weight, layer.bias, stride, padding)
         y = y / (1 + y.abs())  # Eq. 7
     torch.testing.assert_close(net(x), y.reshape(2, -1) @ net.linear.weight.T + net.linear.bias)
@@ -58,8 +51,24 @@ def test_softsign_is_equation_7_and_its_derivative():
 
 def test_softsign_keeps_only_its_output():
     kept = []
-    with torch.autograd.graph.saved_tensors_hooks(
-        lambda tensor: kept.append(tensor.data_ptr()) or tensor, lambda tensor: tensor
-    ):
+
+    def keep(tensor):
+        kept.append(tensor.data_ptr())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         y = softsign(torch.randn(8, requires_grad=True))
     assert kept == [y.data_ptr()]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_embeddings_that_are_not_finite_are_an_error(value):
+    """In every evaluation: all of them embed with this function."""
+    images = torch.zeros(5, 37, 37, dtype=torch.uint8)
+    images[3] = 255
+
+    def forward(x):
+        return torch.where(x.flatten(1)[:, :2] > 0.5, value, 0.0)
+
+    with pytest.raises(NotFinite, match="1 of 5 embeddings are not finite: the network has diverged"):
+        embed(forward, images, 2)

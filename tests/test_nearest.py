@@ -26,9 +26,8 @@ def test_equals_brute_force(size, count):
 
 
 def test_ties_and_a_large_offset_keep_the_order_of_pairs():
-    grid = (
-        torch.arange(600, dtype=torch.float64)[:, None] + 1e9
-    )  # every neighbour at distance exactly 1, across blocks
+    # every neighbour at distance exactly 1, across blocks
+    grid = torch.arange(600, dtype=torch.float64)[:, None] + 1e9
     i, j, d = smallest_pairs(grid, 450)
     assert i.tolist() == list(range(450)) and j.tolist() == list(range(1, 451)) and (d == 1).all()
 
@@ -49,10 +48,9 @@ def test_nearest_classes_equal_brute_force(size, k):
 
 
 def cloud(kind: str) -> torch.Tensor:
+    """4,200 points: more rows than a block, more columns than a tile."""
     g = torch.Generator().manual_seed(3)
-    points = torch.randn(
-        4200, 25, generator=g, dtype=torch.float64
-    )  # more rows than a block, more columns than a tile
+    points = torch.randn(4200, 25, generator=g, dtype=torch.float64)
     if kind == "duplicates":
         points = points[torch.randint(1500, (4200,), generator=g)]
     elif kind == "offset":
@@ -76,15 +74,10 @@ def test_large_and_awkward_clouds_equal_brute_force(kind):
     # Where two distances are equal but for the last bit, either order is right.
     gap, end = found_d.diff() > 1e-11 * found_d[1:], torch.tensor([True])
     exact = torch.cat([end, gap]) & torch.cat([gap, ~end]) | (found_d == 0)
-    assert (
-        exact.sum() > 300
-        and torch.equal(found_i[exact], i[order][exact])
-        and torch.equal(found_j[exact], j[order][exact])
-    )
-    assert (
-        torch.equal(d[found_i, found_j] <= found_d.max() * (1 + 1e-12), torch.ones(1000, dtype=torch.bool))
-        and (found_i < found_j).all()
-    )
+    assert exact.sum() > 300
+    assert torch.equal(found_i[exact], i[order][exact]) and torch.equal(found_j[exact], j[order][exact])
+    assert len(found_d) == 1000 and (d[found_i, found_j] <= found_d.max() * (1 + 1e-12)).all()
+    assert (found_i < found_j).all()
 
     numbers, near = nearest_classes(points, 8)
     d.fill_diagonal_(float("inf"))
@@ -93,20 +86,16 @@ def test_large_and_awkward_clouds_equal_brute_force(kind):
     gap = values[:, :9].diff(dim=1) > 1e-11 * values[:, 1:9]
     clear = torch.cat([torch.ones(len(gap), 1, dtype=torch.bool), gap[:, :-1]], 1) & gap | (near == 0)
     assert clear.float().mean() > 0.3 and torch.equal(numbers[clear], wanted[:, :8][clear])
-    assert (numbers != torch.arange(len(points))[:, None]).all() and all(
-        len(set(row)) == 8 for row in numbers.tolist()
-    )
+    assert (numbers != torch.arange(len(points))[:, None]).all()
+    assert all(len(set(row)) == 8 for row in numbers.tolist())
 
 
 def test_two_points_and_all_points_in_one_place():
-    assert [each.tolist() for each in nearest_classes(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), 1)] == [
-        [[1], [0]],
-        [[5.0], [5.0]],
-    ]
+    numbers, d = nearest_classes(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), 1)
+    assert numbers.tolist() == [[1], [0]] and d.tolist() == [[5.0], [5.0]]
     numbers, d = nearest_classes(torch.full((700, 3), 7.3), 2)
-    assert (
-        numbers[:3].tolist() == [[1, 2], [0, 2], [0, 1]] and numbers[699].tolist() == [0, 1] and not d.any()
-    )
+    assert numbers[:3].tolist() == [[1, 2], [0, 2], [0, 1]] and numbers[699].tolist() == [0, 1]
+    assert not d.any()
 
 
 def test_a_product_of_lower_precision_is_not_trusted(monkeypatch):

@@ -1,20 +1,32 @@
 """Pooled batches against an explicit list of their triplets or pairs."""
 
+import copy
 import itertools
 
 import pytest
 import torch
-from pool_of_classes import C, generator, labels_of, samples
+from pool_of_classes import C, generator, ideal_vectors, labels_of, logged, samples
 
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
 from siamese_lib.mining import DistanceBased, HardMining, UniformNegatives, UniformPositives
-from siamese_lib.pools import PooledHard, PooledNear, PooledPairs, PooledTriplets
+from siamese_lib.pools import (
+    ClassesAlone,
+    ClassesWithImpostors,
+    ClassesWithNegatives,
+    HardestNegatives,
+    Pool,
+    SampledNegatives,
+)
 from siamese_lib.statistics import ClassStatistics
+
+LOSSES = [TripletLoss(3.0), MetricLoss(), ContrastiveLoss(8.0)]
+TRIPLET_LOSSES = LOSSES[:2]
+POOL_S = 4
 
 
 class Given:
-    """A sampler that draws what it is told."""
+    """A sampler that gives what it is told."""
 
     def __init__(self, classes):
         self.classes = torch.tensor(classes)
@@ -23,282 +35,294 @@ class Given:
         return self.classes
 
 
-def explicit_triplets(classes: torch.Tensor, half: int) -> list[tuple[int, int, int]]:
-    """All (anchor, positive, negative) of a pool: anchor and positive in one slot of the positives, negative of another class."""
+def sampled(positive, negative, k: int, hard: HardMining | None = None) -> Pool:
+    filling = ClassesWithNegatives(Given(positive), Given(negative), len(positive))
+    return Pool(samples(), filling, SampledNegatives(hard), k)
+
+
+def hardest(classes, k: int, reach: float | None = None, widening: float = 0.05) -> Pool:
+    pool = Pool(
+        samples(),
+        ClassesAlone(Given(classes), UniformNegatives(C), len(classes)),
+        HardestNegatives(widening),
+        k,
+    )
+    if reach is not None:
+        pool.scoring.reach = torch.tensor(reach)
+    return pool
+
+
+def near(positives, classes: int, k: int = 2, impostors: int = 3) -> Pool:
+    filling = ClassesWithImpostors(positives, DistanceBased(C, k=impostors), classes)
+    return Pool(samples(), filling, HardestNegatives(), k)
+
+
+def on_a_line(power: float = 1.0) -> ClassStatistics:
+    return ClassStatistics(torch.arange(C, dtype=torch.float32)[:, None] ** power, torch.ones(C))
+
+
+def outputs_of(part, scale: float = 3.0) -> torch.Tensor:
+    return (torch.randn(len(part.images), 25, generator=generator(1)) * scale).requires_grad_()
+
+
+def some_centroids() -> torch.Tensor:
+    return torch.rand(C, 25, generator=generator(2)) * 3
+
+
+def assert_same(got: torch.Tensor, wanted: torch.Tensor, outputs: torch.Tensor) -> None:
+    """Two losses are equal, and so are their gradients."""
+    torch.testing.assert_close(got, wanted)
+    gradients = (torch.autograd.grad(loss, outputs)[0] for loss in (got, wanted))
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-4)
+
+
+def explicit_triplets(classes: torch.Tensor, half: int) -> torch.Tensor:
+    """All (A, P, N) of a pool: A and P of one class in its first half, N of another class in its second."""
     slot = torch.arange(len(classes)) // (half // POOL_S)
-    return [
+    triplets = [
         (a, p, n)
         for a, p in itertools.permutations(range(half), 2)
         for n in range(half, len(classes))
         if slot[a] == slot[p] and classes[n] != classes[a]
     ]
-
-
-POOL_S = 4
+    return torch.tensor(triplets).T
 
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("positive, negative", [([0, 1, 2, 3], [4, 5, 6, 7]), ([0, 1, 1, 3], [1, 0, 3, 3])])
-@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss()])
+@pytest.mark.parametrize("loss", TRIPLET_LOSSES)
 @pytest.mark.parametrize("with_centroids", [False, True])
 def test_pooled_loss_equals_the_explicit_triplet_list(loss, k, positive, negative, with_centroids):
-    batch = PooledTriplets(samples(), Given(positive), Given(negative), classes=POOL_S, k=k)
+    batch = sampled(positive, negative, k)
     (part,) = batch.draw(generator())
     assert len(part.images) == batch.images_a_step == 2 * POOL_S * k
-    outputs = (torch.randn(len(part.images), 25, generator=generator(1)) * 3).requires_grad_()
-    centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
-    got = batch.loss(loss, part, outputs, centroids)
-    triplets = torch.tensor(explicit_triplets(part.classes, POOL_S * k)).T
+    outputs, centroids = outputs_of(part), some_centroids() if with_centroids else None
+    got = batch.score(loss, part, outputs, centroids)
+    triplets = explicit_triplets(part.classes, POOL_S * k)
     a, p, n = (outputs[x] for x in triplets)
-    extra = (
-        (tuple(centroids[part.classes[x]] for x in triplets),)
-        if with_centroids and isinstance(loss, MetricLoss)
-        else ()
-    )
-    wanted = loss(a, p, n, *extra)
-    torch.testing.assert_close(got.loss, wanted)
-    torch.testing.assert_close(
-        torch.autograd.grad(got.loss, outputs)[0],
-        torch.autograd.grad(wanted, outputs)[0],
-        atol=1e-5,
-        rtol=1e-4,
-    )
+    wanted = loss(a, p, n, *ideal_vectors(loss, centroids, *part.classes[triplets]))
+    assert_same(got.loss, wanted, outputs)
     assert got.count == triplets.shape[1]
     d_ap, d_an = ((loss.space(a) - loss.space(x)).norm(dim=1) for x in (p, n))
     torch.testing.assert_close(got.active, (d_ap - d_an + loss.alpha > 0).float().mean())
 
 
-def test_pool_without_a_valid_triplet_gives_zero_with_a_gradient():
-    batch = PooledTriplets(samples(), Given([5, 5]), Given([5, 5]), classes=2, k=2)
+@pytest.mark.parametrize("hard", [None, HardMining()])
+def test_pool_without_a_valid_triplet_gives_zero_with_a_gradient(hard):
+    batch = sampled([5, 5], [5, 5], k=2, hard=hard)
     (part,) = batch.draw(generator())
-    outputs = torch.randn(8, 25, requires_grad=True)
-    result = batch.loss(MetricLoss(), part, outputs, torch.rand(C, 25))
+    outputs = outputs_of(part)
+    result = batch.score(MetricLoss(), part, outputs, torch.rand(C, 25))
     result.loss.backward()
     assert result.loss == 0 and result.count == 0 and (outputs.grad == 0).all()
+
+
+def explicit_pairs(k: int = 4, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images j > i of each of the first classes, then of the class that stands as many behind it."""
+    pairs = [
+        (k * s + i, far + k * s + j)
+        for far in (0, classes * k)
+        for s in range(classes)
+        for i, j in itertools.combinations(range(k), 2)
+    ]
+    return tuple(torch.tensor(pairs).T)
 
 
 def test_pooled_pairs_equal_the_explicit_list():
-    batch = PooledPairs(samples(), Given([0, 1, 2]), Given([3, 0, 5]), classes=3, k=4)
+    batch = sampled([0, 1, 2], [3, 0, 5], k=4)
     (part,) = batch.draw(generator())
-    outputs, loss = torch.randn(24, 25, generator=generator(1)) * 2, ContrastiveLoss(8.0)
-    pairs = [(4 * s + i, 4 * s + j) for s in range(3) for i in range(4) for j in range(i + 1, 4)]
-    pairs += [(4 * s + i, 12 + 4 * s + j) for s in range(3) for i in range(4) for j in range(i + 1, 4)]
-    i, j = torch.tensor(pairs).T
-    result = batch.loss(loss, part, outputs, None)
+    outputs, loss = outputs_of(part, scale=2), ContrastiveLoss(8.0)
+    i, j = explicit_pairs()
+    result = batch.score(loss, part, outputs, None)
     same = part.classes[i] == part.classes[j]
-    assert same.sum() == 18 and result.count == len(pairs) == 36
+    assert same.sum() == 18 and result.count == len(i) == 36
     torch.testing.assert_close(result.loss, loss(outputs[i], outputs[j], same))
 
 
-@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss()])
+@pytest.mark.parametrize("loss", TRIPLET_LOSSES)
 @pytest.mark.parametrize("with_centroids", [False, True])
 def test_hard_mining_in_a_pool_keeps_an_eighth_of_its_triplets(loss, with_centroids):
-    batch = PooledTriplets(
-        samples(), Given([0, 1, 1, 3]), Given([1, 0, 3, 3]), classes=POOL_S, k=3, hard=HardMining(8)
-    )
+    batch = sampled([0, 1, 1, 3], [1, 0, 3, 3], k=3, hard=HardMining(8))
     (part,) = batch.draw(generator())
-    outputs = (torch.randn(len(part.images), 25, generator=generator(1)) * 3).requires_grad_()
-    centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
-    got = batch.loss(loss, part, outputs, centroids)
+    outputs, centroids = outputs_of(part), some_centroids() if with_centroids else None
+    got = batch.score(loss, part, outputs, centroids)
+    triplets = explicit_triplets(part.classes, POOL_S * 3)
     every = type(loss)(alpha=loss.alpha, reduction="none")
-    triplets = torch.tensor(explicit_triplets(part.classes, POOL_S * 3)).T
-    extra = (
-        (tuple(centroids[part.classes[x]] for x in triplets),)
-        if with_centroids and isinstance(loss, MetricLoss)
-        else ()
-    )
+    extra = ideal_vectors(loss, centroids, *part.classes[triplets])
     values = every(*(outputs[x] for x in triplets), *extra)
     wanted = values.sort(descending=True).values[: -(-len(values) // 8)].mean()
-    torch.testing.assert_close(got.loss, wanted)
-    torch.testing.assert_close(
-        torch.autograd.grad(got.loss, outputs)[0],
-        torch.autograd.grad(wanted, outputs)[0],
-        atol=1e-5,
-        rtol=1e-4,
-    )
+    assert_same(got.loss, wanted, outputs)
     assert got.count == -(-len(values) // 8)
-    all_of_them = PooledTriplets(
-        samples(), Given([0, 1, 1, 3]), Given([1, 0, 3, 3]), classes=POOL_S, k=3
-    ).loss(loss, part, outputs, centroids)
-    assert (got.d_ap, got.d_an, got.active) == (
-        all_of_them.d_ap,
-        all_of_them.d_an,
-        all_of_them.active,
-    ) and got.loss > all_of_them.loss
-
-
-def test_hard_mining_in_a_pool_without_a_valid_triplet():
-    batch = PooledTriplets(samples(), Given([5, 5]), Given([5, 5]), classes=2, k=2, hard=HardMining())
-    (part,) = batch.draw(generator())
-    outputs = torch.randn(8, 25, requires_grad=True)
-    result = batch.loss(MetricLoss(), part, outputs, torch.rand(C, 25))
-    result.loss.backward()
-    assert result.loss == 0 and result.count == 0 and (outputs.grad == 0).all()
+    of_all = sampled([0, 1, 1, 3], [1, 0, 3, 3], k=3).score(loss, part, outputs, centroids)
+    assert logged(got) == logged(of_all) and got.loss > of_all.loss
 
 
 def test_hard_mining_of_pooled_pairs():
-    batch = PooledPairs(samples(), Given([0, 1, 2]), Given([3, 0, 5]), classes=3, k=4, hard=HardMining(8))
+    batch = sampled([0, 1, 2], [3, 0, 5], k=4, hard=HardMining(8))
     (part,) = batch.draw(generator())
-    outputs = torch.randn(24, 25, generator=generator(1)) * 2
-    pairs = [
-        (4 * s + i, far + 4 * s + j)
-        for far in (0, 12)
-        for s in range(3)
-        for i in range(4)
-        for j in range(i + 1, 4)
-    ]
-    i, j = torch.tensor(pairs).T
-    values = ContrastiveLoss(8.0, reduction="none")(
-        outputs[i], outputs[j], part.classes[i] == part.classes[j]
-    )
-    result = batch.loss(ContrastiveLoss(8.0), part, outputs, None)
+    outputs, (i, j) = outputs_of(part, scale=2), explicit_pairs()
+    every = ContrastiveLoss(8.0, reduction="none")
+    values = every(outputs[i], outputs[j], part.classes[i] == part.classes[j])
+    result = batch.score(ContrastiveLoss(8.0), part, outputs, None)
     torch.testing.assert_close(result.loss, values.sort(descending=True).values[:5].mean())
     assert result.count == 5
 
 
 def test_a_pool_needs_two_images_a_class():
     with pytest.raises(InputError, match="k=1"):
-        PooledTriplets(samples(), UniformPositives(C), UniformNegatives(C), classes=2, k=1)
+        sampled([0, 1], [2, 3], k=1)
 
 
-def hardest_triplets(space: torch.Tensor, classes: torch.Tensor, k: int) -> list[tuple[int, int, int]]:
+def hardest_triplets(space: torch.Tensor, classes: torch.Tensor, k: int) -> torch.Tensor:
     """All (anchor, positive, hardest negative), by loops."""
-    found = []
+    triplets = []
     for a in range(len(classes)):
         others = [n for n in range(len(classes)) if classes[n] != classes[a]]
         if others:
             n = min(others, key=lambda n: float((space[a] - space[n]).detach().norm()))
-            found += [(a, p, n) for p in range(a // k * k, a // k * k + k) if p != a]
-    return found
+            triplets += [(a, p, n) for p in range(a // k * k, a // k * k + k) if p != a]
+    return torch.tensor(triplets).T
 
 
 @pytest.mark.parametrize("k", [2, 3])
-@pytest.mark.parametrize("drawn", [[0, 1, 2, 3], [0, 1, 1, 3]])
-@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss(), ContrastiveLoss(8.0)])
+@pytest.mark.parametrize("classes", [[0, 1, 2, 3], [0, 1, 1, 3]])
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("with_centroids", [False, True])
-def test_hard_pool_equals_the_explicit_triplet_list(loss, k, drawn, with_centroids):
-    batch = PooledHard(samples(), Given(drawn), UniformNegatives(C), classes=POOL_S, k=k)
-    batch.reach = torch.tensor(3.0)  # the whole pool
+def test_hard_pool_equals_the_explicit_triplet_list(loss, k, classes, with_centroids):
+    batch = hardest(classes, k, reach=3.0)  # the whole pool
     (part,) = batch.draw(generator())
-    assert len(part.images) == batch.images_a_step == POOL_S * k and torch.equal(
-        labels_of(batch)[part.images], part.classes
-    )
-    outputs = (torch.randn(len(part.images), 25, generator=generator(1)) * 3).requires_grad_()
-    centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
-    got = batch.loss(loss, part, outputs, centroids)
-    triplets = torch.tensor(hardest_triplets(loss.space(outputs), part.classes, k)).T
+    assert len(part.images) == batch.images_a_step == POOL_S * k
+    assert torch.equal(labels_of(batch)[part.images], part.classes)
+    outputs, centroids = outputs_of(part), some_centroids() if with_centroids else None
+    got = batch.score(loss, part, outputs, centroids)
+    triplets = hardest_triplets(loss.space(outputs), part.classes, k)
     a, p, n = (outputs[x] for x in triplets)
-    if isinstance(loss, ContrastiveLoss):
+    if loss.takes == "pairs":
         wanted = loss(torch.cat([a, a]), torch.cat([p, n]), torch.arange(2 * len(a)) < len(a))
     else:
-        extra = (
-            (tuple(centroids[part.classes[x]] for x in triplets),)
-            if with_centroids and isinstance(loss, MetricLoss)
-            else ()
-        )
-        wanted = loss(a, p, n, *extra)
-    torch.testing.assert_close(got.loss, wanted)
-    torch.testing.assert_close(
-        torch.autograd.grad(got.loss, outputs)[0],
-        torch.autograd.grad(wanted, outputs)[0],
-        atol=1e-5,
-        rtol=1e-4,
-    )
+        wanted = loss(a, p, n, *ideal_vectors(loss, centroids, *part.classes[triplets]))
+    assert_same(got.loss, wanted, outputs)
     assert got.count == triplets.shape[1] == POOL_S * k * (k - 1)
     torch.testing.assert_close(got.d_an, (loss.space(a) - loss.space(n)).norm(dim=1).mean())
 
 
-@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss(), ContrastiveLoss(8.0)])
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("reach", [1.0, 2.4, 3.0])
 def test_negatives_are_looked_for_among_the_next_classes_of_the_pool(loss, reach):
-    batch = PooledHard(samples(), Given([3, 0, 7, 5]), UniformNegatives(C), classes=4, k=2)
-    batch.reach = torch.tensor(reach)
+    batch = hardest([3, 0, 7, 5], k=2, reach=reach)
     (part,) = batch.draw(generator())
-    outputs = torch.randn(8, 25, generator=generator(1)) * 2
-    space, total = loss.space(outputs), 0.0
+    outputs = outputs_of(part, scale=2)
+    space, total = loss.space(outputs).detach(), 0.0
     for a in range(8):
-        near = [2 * ((a // 2 + step) % 4) + i for step in range(1, round(reach) + 1) for i in (0, 1)]
-        p, n = a ^ 1, min(near, key=lambda n: float((space[a] - space[n]).norm()))
-        if isinstance(loss, ContrastiveLoss):
+        ahead = [2 * ((a // 2 + step) % 4) + i for step in range(1, round(reach) + 1) for i in (0, 1)]
+        p, n = a ^ 1, min(ahead, key=lambda n: float((space[a] - space[n]).norm()))
+        if loss.takes == "pairs":
             total += loss(outputs[[a, a]], outputs[[p, n]], torch.tensor([True, False]))
         else:
             total += loss(outputs[[a]], outputs[[p]], outputs[[n]])
-    result = batch.loss(loss, part, outputs, None)
+    result = batch.score(loss, part, outputs, None)
     assert result.count == 8
     torch.testing.assert_close(result.loss, total / 8)
 
 
+def apart_and_mixed() -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs of 4 classes x 2 images: classes 5 apart; each image on a negative and 9 from its positive."""
+    apart, mixed = torch.zeros(8, 25), torch.zeros(8, 25)
+    apart[:, 0] = torch.arange(4).repeat_interleave(2) * 5.0
+    mixed[:, 0] = torch.tensor([0.0, 9.0]).repeat(4)
+    return apart, mixed
+
+
 def test_the_search_widens_while_negatives_are_farther_than_positives():
-    batch = PooledHard(samples(), Given([0, 1, 2, 3]), UniformNegatives(C), classes=4, k=2, widening=0.5)
+    batch = hardest([0, 1, 2, 3], k=2, widening=0.5)
     (part,) = batch.draw(generator())
-    apart = torch.zeros(8, 25)
-    apart[:, 0] = torch.arange(4).repeat_interleave(2) * 5.0  # positives coincide, classes lie 5 apart
-    mixed = torch.zeros(8, 25)
-    mixed[:, 0] = torch.tensor([0.0, 9.0]).repeat(
-        4
-    )  # each negative coincides with an anchor, each positive is 9 away
+    apart, mixed = apart_and_mixed()
     reached = []
     for outputs in (apart, apart, apart, mixed, mixed, mixed, mixed):
-        batch.loss(TripletLoss(3.0), part, outputs, None)
-        reached.append(float(batch.reach))
+        batch.learn(batch.score(TripletLoss(3.0), part, outputs, None))
+        reached.append(float(batch.scoring.reach))
     assert reached == pytest.approx([1.5, 2.25, 3, 2, 4 / 3, 1, 1])  # from 1 to all 3 other classes, and back
-    other = PooledHard(samples(), Given([0, 1, 2, 3]), UniformNegatives(C), classes=4, k=2)
-    batch.loss(TripletLoss(3.0), part, apart, None)
+    other = hardest([0, 1, 2, 3], k=2)
+    batch.learn(batch.score(TripletLoss(3.0), part, apart, None))
     other.load_state_dict(batch.state_dict())
-    assert other.reach == batch.reach == 1.5
+    assert other.scoring.reach == batch.scoring.reach == 1.5
 
 
-@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss(), ContrastiveLoss(8.0)])
-def test_a_hard_pool_of_one_class_gives_zero_with_a_gradient(loss):
-    batch = PooledHard(samples(), Given([5, 5]), UniformNegatives(C), classes=2, k=2)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "batch",
+    [
+        sampled([0, 1, 2, 3], [4, 5, 6, 7], k=2),
+        sampled([0, 1, 2, 3], [4, 5, 6, 7], k=2, hard=HardMining(4)),
+        hardest([0, 1, 2, 3], k=2, reach=2.0),
+        near(Given([0, 6]), classes=8),
+    ],
+)
+def test_scoring_has_no_side_effect(batch, loss):
     (part,) = batch.draw(generator())
-    outputs = torch.randn(4, 25, requires_grad=True)
-    result = batch.loss(loss, part, outputs, torch.rand(C, 25))
+    outputs, before = outputs_of(part), copy.deepcopy(batch.state_dict())
+    first, second = (batch.score(loss, part, outputs, some_centroids()) for _ in range(2))
+    assert torch.equal(first.loss, second.loss) and logged(first) == logged(second)
+    for (name, old), (other, new) in zip(before.items(), batch.state_dict().items(), strict=True):
+        assert name == other and (torch.equal(old, new) if isinstance(old, torch.Tensor) else old == new)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_hard_pool_of_one_class_gives_zero_with_a_gradient(loss):
+    batch = hardest([5, 5], k=2)
+    (part,) = batch.draw(generator())
+    outputs = outputs_of(part)
+    result = batch.score(loss, part, outputs, torch.rand(C, 25))
     result.loss.backward()
     assert result.loss == 0 and result.count == 0 and (outputs.grad == 0).all()
 
 
-@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss(), ContrastiveLoss(8.0)])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_hard_gradients_are_finite_where_everything_coincides(loss):
-    batch = PooledHard(samples(), Given([0, 1]), UniformNegatives(C), classes=2, k=2)
+    batch = hardest([0, 1], k=2)
     (part,) = batch.draw(generator())
     outputs = torch.zeros(4, 25, requires_grad=True)
-    batch.loss(loss, part, outputs, loss.space(torch.zeros(C, 25))).loss.backward()
+    batch.score(loss, part, outputs, loss.space(torch.zeros(C, 25))).loss.backward()
     assert torch.isfinite(outputs.grad).all()
 
 
-def test_near_pools_hold_the_nearest_classes_of_the_drawn_ones():
-    line = ClassStatistics(torch.arange(C, dtype=torch.float32)[:, None] ** 1.1, torch.ones(C))
-    batch = PooledNear(samples(), Given([0, 6]), DistanceBased(C, k=3), classes=8, k=2)
+def test_near_pools_hold_the_nearest_classes_of_the_sampled_ones():
+    batch = near(Given([0, 6]), classes=8)
     (part,) = batch.draw(generator())
-    assert len(part.images) == batch.images_a_step == 16 and part.classes[::2][:2].tolist() == [
-        0,
-        6,
-    ]  # the others are drawn at random
-    batch.negatives.update(line)
+    assert len(part.images) == batch.images_a_step == 16
+    assert part.classes[::2][:2].tolist() == [0, 6]  # the others come at random
+    batch.negatives.update(on_a_line(power=1.1))
     (part,) = batch.draw(generator())
     pool = part.classes.view(4, 2, 2)[..., 0].T
-    assert pool[:, 0].tolist() == [0, 6] and [set(row.tolist()) for row in pool[:, 1:]] == [
-        {1, 2, 3},
-        {4, 5, 7},
-    ]
+    assert pool[:, 0].tolist() == [0, 6]
+    assert [set(row.tolist()) for row in pool[:, 1:]] == [{1, 2, 3}, {4, 5, 7}]
     assert torch.equal(labels_of(batch)[part.images], part.classes)
 
 
+def test_the_number_of_impostors_is_that_of_the_sampler():
+    batch = near(Given([0, 6]), classes=6, impostors=2)
+    batch.negatives.update(on_a_line(power=1.1))
+    (part,) = batch.draw(generator())
+    pool = part.classes.view(3, 2, 2)[..., 0].T
+    assert pool[:, 0].tolist() == [0, 6] and [set(row.tolist()) for row in pool[:, 1:]] == [{1, 2}, {5, 7}]
+    outcome = batch.score(MetricLoss(), part, outputs_of(part), None)
+    assert outcome.count == 12 and torch.isfinite(outcome.loss)
+
+
 def test_a_class_that_would_come_twice_is_replaced_at_random():
-    line = ClassStatistics(torch.arange(C, dtype=torch.float32)[:, None], torch.ones(C))
-    batch = PooledNear(samples(), Given([0, 1]), DistanceBased(C, k=3), classes=8, k=2)
-    batch.negatives.update(line)
+    batch = near(Given([0, 1]), classes=8)
+    batch.negatives.update(on_a_line())
     seen, distinct = set(), []
     for seed in range(40):
         (part,) = batch.draw(generator(seed))
         seen |= set(part.classes.tolist())
         distinct.append(len(part.classes.unique()))
-    assert (
-        seen == set(range(C)) and min(distinct) >= 4 and max(distinct) == 8
-    )  # 0 to 3 are near; the rest is chance
+    # 0 to 3 are near; the rest is chance
+    assert seen == set(range(C)) and min(distinct) >= 4 and max(distinct) == 8
 
 
-def test_a_near_pool_needs_a_multiple_of_four_classes():
-    with pytest.raises(InputError, match="pool_classes=10"):
-        PooledNear(samples(), UniformPositives(C), DistanceBased(C), classes=10, k=2)
+@pytest.mark.parametrize("classes, impostors, multiple", [(10, 3, 4), (8, 2, 3), (12, 4, 5)])
+def test_a_near_pool_needs_a_multiple_of_impostors_and_one(classes, impostors, multiple):
+    wanted = f"pool of {classes} classes with impostors={impostors}: .* take a multiple of {multiple} classes"
+    with pytest.raises(InputError, match=wanted):
+        near(UniformPositives(C), classes, impostors=impostors)

@@ -11,14 +11,17 @@ from siamese_lib.files import repository_root
 from siamese_lib.runtime import Processes, local_device
 
 SCRIPT = """
-import os, sys
+import functools, sys
+from pathlib import Path
 import torch
 from siamese_lib.augment import Augmentation
 from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets
 from siamese_lib.losses import ContrastiveLoss, MetricLoss
 from siamese_lib.mining import AutoClustering, AutoProbabilistic, DistanceBased
 from siamese_lib.model import EmbeddingNet
-from siamese_lib.pools import PooledHard, PooledNear, PooledTriplets
+from siamese_lib.pools import (
+    ClassesAlone, ClassesWithImpostors, ClassesWithNegatives, HardestNegatives, Pool, SampledNegatives
+)
 from siamese_lib.runtime import Processes
 from siamese_lib.training import Plan, Trainer
 
@@ -29,23 +32,42 @@ g = torch.Generator().manual_seed(5)
 images = torch.randint(0, 256, (C * 5, 37, 37), generator=g, dtype=torch.uint8)
 labels = torch.arange(C).repeat(5)
 samples = ClassSamples(labels, C)
-result = {}
-for kind in (LiteralTriplets, LiteralPairs, PooledTriplets, PooledHard, PooledNear):
+folder, result = Path(sys.argv[1]), {}
+
+
+def samplers(near=False):
+    return AutoProbabilistic(C), DistanceBased(C, 3) if near else AutoClustering(C, eta=10)
+
+
+batches = {
+    "triplets": LiteralTriplets(samples, *samplers(), size=9, chunk=12),
+    "pairs": LiteralPairs(samples, *samplers(), size=9, chunk=12),
+    "pooled": Pool(samples, ClassesWithNegatives(*samplers(), 4), SampledNegatives(), k=3),
+    "pooled-hard": Pool(samples, ClassesAlone(*samplers(), 4), HardestNegatives(), k=3),
+    "pooled-near": Pool(samples, ClassesWithImpostors(*samplers(near=True), 4), HardestNegatives(), k=3),
+}
+for name, batch in batches.items():
     torch.manual_seed(0)
     model = EmbeddingNet()
-    near = kind is PooledNear
-    arguments = {"size": 9, "chunk": 12} if kind in (LiteralTriplets, LiteralPairs) else {"classes": 4, "k": 3}
-    batch = kind(samples, AutoProbabilistic(C), DistanceBased(C, 3) if near else AutoClustering(C, eta=10), **arguments)
-    loss = ContrastiveLoss(10.0) if kind is LiteralPairs else MetricLoss()
-    generator = torch.Generator().manual_seed(1)
-    plan = Plan(steps=8, updates=2, rate=1e-3, chunk=16)
-    checkpoint = sys.argv[1] + f"/{kind.__name__}-{processes.count}.pt"
-    from pathlib import Path
-    trainer = Trainer(model, loss, batch, images, labels, plan, Augmentation(), generator, checkpoint=Path(checkpoint), processes=processes)
-    trainer.optimiser.param_groups[0]["eps"] = 1e-3  # Adam makes a full step of any gradient, be it rounding alone; so small ones stay small
+    trainer = Trainer(
+        model=model,
+        loss=ContrastiveLoss(10.0) if name == "pairs" else MetricLoss(),
+        batch=batch,
+        images=images,
+        labels=labels,
+        plan=Plan(steps=8, updates=2, learning_rate=1e-3, chunk=16),
+        augment=Augmentation(),
+        generator=torch.Generator().manual_seed(1),
+        # Adam makes a full step of any gradient, be it rounding alone; with this eps small ones stay small
+        optimiser=functools.partial(torch.optim.Adam, eps=1e-3),
+        checkpoint=folder / f"{name}-{processes.count}.pt",
+        processes=processes,
+    )
     statistics = trainer.fit()
-    result[kind.__name__] = {"weights": model.state_dict(), "centroids": statistics.centroids, "history": trainer.history}
-torch.save(result, sys.argv[1] + f"/{processes.count}-{processes.rank}.pt")
+    result[name] = {
+        "weights": model.state_dict(), "centroids": statistics.centroids, "history": trainer.history
+    }
+torch.save(result, folder / f"{processes.count}-{processes.rank}.pt")
 processes.wait()
 """
 
@@ -64,10 +86,8 @@ def test_two_processes_equal_one(tmp_path):
             torch.testing.assert_close(first[kind]["weights"][name], weights, atol=2e-5, rtol=1e-3)
         torch.testing.assert_close(first[kind]["centroids"], one[kind]["centroids"], atol=1e-3, rtol=1e-3)
         for line, other in zip(one[kind]["history"], first[kind]["history"], strict=True):
-            assert (
-                other["loss"] == pytest.approx(line["loss"], rel=1e-4)
-                and other["triplets"] == line["triplets"]
-            ), kind
+            assert other["loss"] == pytest.approx(line["loss"], rel=1e-4), kind
+            assert other["triplets"] == line["triplets"], kind
 
 
 @pytest.mark.parametrize("n, count", [(8, 2), (7, 2), (5, 3), (1, 2)])

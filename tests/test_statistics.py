@@ -14,10 +14,8 @@ def test_by_hand():
 
 def test_equals_a_loop():
     g = torch.Generator().manual_seed(0)
-    e, labels = (
-        torch.randn(200, 25, generator=g),
-        torch.cat([torch.arange(13), torch.randint(13, (187,), generator=g)]),
-    )
+    e = torch.randn(200, 25, generator=g)
+    labels = torch.cat([torch.arange(13), torch.randint(13, (187,), generator=g)])
     result = class_statistics(e, labels, 13)
     for c in range(13):
         mine = e[labels == c]
@@ -29,3 +27,27 @@ def test_equals_a_loop():
 def test_a_class_without_sample_is_an_error(labels, message):
     with pytest.raises(InputError, match=message):
         class_statistics(torch.zeros(3, 2), torch.tensor(labels), 3)
+
+
+@pytest.mark.parametrize(
+    "labels, wanted",
+    [
+        (torch.zeros(4, 1, dtype=torch.long), r"labels \(4, 1\) of int64: whole numbers \(4,\) wanted"),
+        (torch.zeros(4), r"labels \(4,\) of float32: whole numbers"),
+        (torch.zeros(4, dtype=torch.bool), r"labels \(4,\) of bool: whole numbers"),
+        (torch.tensor([0, 0, 0, -1]), "labels from -1: 0 to 0 wanted"),
+        (
+            torch.zeros(3, dtype=torch.long),
+            r"labels \(3,\) of int64: whole numbers \(4,\) wanted, one an embedding",
+        ),
+    ],
+)
+def test_labels_of_another_shape_or_type_are_refused(labels, wanted):
+    with pytest.raises(InputError, match=wanted):
+        class_statistics(torch.randn(4, 3), labels, 1)
+
+
+def test_embeddings_of_another_shape_or_type_are_refused():
+    for embeddings in (torch.randn(4), torch.ones(4, 3, dtype=torch.long)):
+        with pytest.raises(InputError, match=r"embeddings .*: a floating-point tensor \(N, D\) wanted"):
+            class_statistics(embeddings, torch.zeros(4, dtype=torch.long), 1)

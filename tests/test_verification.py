@@ -18,20 +18,16 @@ def bank(classes: int, copies: int = 4, seed: int = 0) -> ImageBank:
     labels = np.random.default_rng(seed).permutation(np.arange(classes).repeat(copies))
     images = np.zeros((len(labels), 37, 37), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = labels, np.arange(len(labels))
-    return ImageBank(
-        images, labels, [f"A/{c}" for c in range(classes)], pd.DataFrame({"drawer": np.arange(len(labels))})
-    )
+    names, drawers = [f"A/{c}" for c in range(classes)], np.arange(len(labels))
+    return ImageBank(images, labels, names, pd.DataFrame({"drawer": drawers}))
 
 
 def test_pairs_are_balanced_and_what_they_say():
-    labels, groups = (
-        np.random.default_rng(0).permutation(np.arange(9).repeat(4)),
-        np.array([0, 0, 0, 0, 0, 0, 1, 1, 2]),
-    )
+    labels = np.random.default_rng(0).permutation(np.arange(9).repeat(4))
+    groups = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2])
     first, second, same = balanced_pairs(labels, groups, 30_000, seed=1)
-    assert (
-        same.sum() == 15_000 and (first != second).all() and ((labels[first] == labels[second]) == same).all()
-    )
+    assert same.sum() == 15_000 and (first != second).all()
+    assert ((labels[first] == labels[second]) == same).all()
     for drawn in (first[same], first[~same]):  # each group a third, each class of a group alike
         share = np.bincount(labels[drawn], minlength=9) / len(drawn)
         np.testing.assert_allclose(share, [1 / 18] * 6 + [1 / 6] * 2 + [1 / 3], atol=0.015)
@@ -41,12 +37,8 @@ def test_pairs_are_balanced_and_what_they_say():
     np.testing.assert_allclose(other[~np.eye(9, dtype=bool)], 1 / 8, atol=0.04)
     pairs = np.bincount(labels[first[same]] * 0 + (first[same] % 36), minlength=36)
     assert pairs.min() > 0  # every image comes first in some pair
-    assert all(
-        np.array_equal(a, b)
-        for a, b in zip(
-            balanced_pairs(labels, groups, 100, 3), balanced_pairs(labels, groups, 100, 3), strict=True
-        )
-    )
+    once, again = balanced_pairs(labels, groups, 100, 3), balanced_pairs(labels, groups, 100, 3)
+    assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
     with pytest.raises(InputError, match="an even count, 2 and 2"):
         balanced_pairs(np.array([0, 0, 1]), np.zeros(2, int), 10)
 
@@ -71,11 +63,8 @@ def knows_the_class(x):
 def test_a_constant_network_verifies_half():
     sides = (bank(12), np.zeros(12, int)), (bank(20, seed=1), np.arange(20) % 3)
     found = verify(constant, *sides, CPU)
-    assert (
-        found["accuracy"] == found["validation_accuracy"] == 50
-        and found["images"] == 10_000
-        and found["classes"] == 20
-    )
+    assert found["accuracy"] == found["validation_accuracy"] == 50
+    assert found["images"] == 10_000 and found["classes"] == 20
     perfect = verify(knows_the_class, *sides, CPU)
     assert perfect["accuracy"] == 100 and 0 < perfect["threshold"] < 2**0.5
 
@@ -104,11 +93,7 @@ def test_one_shot_counts_by_run():
     some = runs()
     some.test[:5, :, 0, 0] = (some.test[:5, :, 0, 0] + 1) % 20  # five runs get every answer wrong
     found = one_shot(knows_the_class, some, CPU)
-    assert (
-        found["accuracy"] == 75
-        and found["by_run"] == [0] * 5 + [100] * 15
-        and found["images"] == 400
-        and found["classes"] == 20
-    )
+    assert found["accuracy"] == 75 and found["by_run"] == [0] * 5 + [100] * 15
+    assert found["images"] == 400 and found["classes"] == 20
     low, high = found["accuracy_interval"]
     assert 45 < low < 65 and 85 < high <= 100

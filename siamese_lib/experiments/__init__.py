@@ -1,7 +1,7 @@
 """Experiments: what a run is, what it trains on, what it is tested on, and its record.
 
-`run_table` runs rows of a table over seeds, `run_one` a single configuration, which `make_config` makes. They are loaded when first
-used, so that reading tables and records does not load the training.
+`run_table` runs rows of a table over seeds, `run_one` a single configuration, which `make_config` makes. They
+are loaded when first used, so that reading tables and records does not load the training.
 """
 
 import importlib
@@ -11,7 +11,7 @@ _LAZY = {
     "RunConfig": "siamese_lib.experiments.config",
     "make_config": "siamese_lib.experiments.config",
     "run_one": "siamese_lib.experiments.run",
-    "run_table": "siamese_lib.experiments.run",
+    "run_table": "siamese_lib.experiments.grid",
 }
 
 __all__ = list(_LAZY)

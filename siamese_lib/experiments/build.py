@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from siamese_lib.augment import Augmentation
-from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets
+from siamese_lib.batches import Batch, ClassSamples, LiteralPairs, LiteralTriplets, Loss
 from siamese_lib.experiments.config import RunConfig
 from siamese_lib.experiments.datasets import TrainingData
 from siamese_lib.experiments.test_sets import accuracy_of, references_of
@@ -22,50 +22,77 @@ from siamese_lib.mining import (
     UniformPositives,
 )
 from siamese_lib.model import EmbeddingNet
-from siamese_lib.pools import PooledHard, PooledNear, PooledPairs, PooledTriplets
+from siamese_lib.pools import (
+    ClassesAlone,
+    ClassesWithImpostors,
+    ClassesWithNegatives,
+    HardestNegatives,
+    Pool,
+    SampledNegatives,
+)
 from siamese_lib.runtime import Processes, deterministic, keep_memory, seeded_generator
-from siamese_lib.training import Plan, Trainer
+from siamese_lib.statistics import ClassStatistics
+from siamese_lib.training import Forward, Plan, Trainer, Validate, adam
 
 
 def make_loss(config: RunConfig) -> ContrastiveLoss | TripletLoss | MetricLoss:
+    """The loss of a configuration."""
     if config.loss == "metric":
         return MetricLoss(config.rho, config.tau, config.xi, config.alpha)
     return {"contrastive": ContrastiveLoss, "triplet": TripletLoss}[config.loss](config.alpha)
 
 
-def make_batch(config: RunConfig, labels: torch.Tensor, groups: torch.Tensor | None = None):
-    """Samplers and batch of a configuration; labels (N,) and, where groups of classes have equal weight, groups (C,) on the training device."""
+def make_batch(config: RunConfig, labels: torch.Tensor, groups: torch.Tensor | None = None) -> Batch:
+    """Samplers and batch of a configuration, on the device of the labels.
+
+    Args:
+        config: of the run.
+        labels: (N,) classes of the training images.
+        groups: (C,) group of each class, where groups of classes have equal weight.
+
+    Raises:
+        InputError: a pool of near classes whose size is no multiple of impostors + 1.
+    """
     c = config.num_classes
-    positives = (
-        AutoProbabilistic(c, config.gamma, config.w)
-        if config.positives == "auto-probabilistic"
-        else UniformPositives(c)
-    )
+    if config.positives == "auto-probabilistic":
+        positives = AutoProbabilistic(c, config.gamma, config.w)
+    else:
+        positives = UniformPositives(c)
     if groups is not None:
         positives = EqualGroups(positives, groups)
     if config.negatives == "auto-clustering":
         negatives = AutoClustering(c, config.theta, config.eta)
+    elif config.negatives in ("distance", "nearest"):
+        negatives = DistanceBased(c, config.impostors)
     else:
-        negatives = (
-            DistanceBased(c, config.impostors)
-            if config.negatives in ("distance", "nearest")
-            else UniformNegatives(c)
-        )
+        negatives = UniformNegatives(c)
     hard = HardMining(config.ratio) if config.negatives == "hard" else None
-    samples = ClassSamples(labels, c)
-    if config.batch in ("pooled-hard", "pooled-near"):
-        kind = PooledHard if config.batch == "pooled-hard" else PooledNear
-        return kind(
-            samples, positives, negatives, 2 * config.pool_classes, config.pool_samples, config.widening
-        )
-    contrastive = config.loss == "contrastive"
+    samples, k = ClassSamples(labels, c), config.pool_samples
     if config.batch == "pooled":
-        return (PooledPairs if contrastive else PooledTriplets)(
-            samples, positives, negatives, config.pool_classes, config.pool_samples, hard
-        )
-    return (LiteralPairs if contrastive else LiteralTriplets)(
-        samples, positives, negatives, config.triplets, config.chunk, hard
-    )
+        filling = ClassesWithNegatives(positives, negatives, config.pool_classes)
+        batch = Pool(samples, filling, SampledNegatives(hard), k)
+    elif config.batch in ("pooled-hard", "pooled-near"):
+        kind = ClassesAlone if config.batch == "pooled-hard" else ClassesWithImpostors
+        filling = kind(positives, negatives, 2 * config.pool_classes)
+        batch = Pool(samples, filling, HardestNegatives(config.widening), k)
+    else:
+        literal = LiteralPairs if make_loss(config).takes == "pairs" else LiteralTriplets
+        batch = literal(samples, positives, negatives, config.triplets, config.chunk, hard)
+    return batch.to(labels.device)
+
+
+def make_validate(config: RunConfig, data: TrainingData, device: torch.device) -> Validate:
+    """Validation after each period: accuracy on `config.validation_images` of the validation images."""
+    chosen = np.random.default_rng(0).permutation(len(data.validation))[: config.validation_images]
+    subset = data.validation.subset(np.sort(chosen))
+
+    def validate(forward: Forward, statistics: ClassStatistics) -> float:
+        centroids = statistics.centroids
+        if data.references is not None:  # classes that are not trained
+            centroids, _ = references_of(forward, data.references, device, config.chunk)
+        return accuracy_of(forward, centroids, subset, config.chunk)
+
+    return validate
 
 
 def build_trainer(
@@ -76,53 +103,54 @@ def build_trainer(
     checkpoint: Path | None = None,
     report: Callable[[dict], None] | None = None,
     processes: Processes | None = None,
+    *,
+    loss: Callable[[RunConfig], Loss] = make_loss,
+    batch: Callable[[RunConfig, torch.Tensor, torch.Tensor | None], Batch] = make_batch,
+    validate: Callable[[RunConfig, TrainingData, torch.device], Validate] | None = make_validate,
+    optimiser: Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer] = adam,
 ) -> Trainer:
-    """Everything of a run but the data, put together; `Trainer.fit` trains it."""
+    """Everything of a run but the data, put together; `Trainer.fit` trains it.
+
+    Args:
+        config: from `make_config`.
+        seed: of weights and batches.
+        device: where to train.
+        data: what to train and validate on.
+        checkpoint, report, processes: see Trainer.
+        loss, batch, validate: what makes the run's loss, batch and validation. Another function of the same
+            arguments puts something else in their place; validate=None leaves validation out.
+        optimiser: see Trainer.
+    """
     deterministic(device)
     keep_memory()
     torch.manual_seed(seed)
     model = EmbeddingNet().to(device)
-    images, labels = (
-        torch.as_tensor(data.train.images, device=device),
-        torch.as_tensor(data.train.labels, device=device),
-    )
-    batch = make_batch(
-        config, labels, None if data.groups is None else torch.as_tensor(data.groups, device=device)
-    )
-    steps = -(-config.images // batch.images_a_step)
+    images, labels = (torch.as_tensor(a, device=device) for a in (data.train.images, data.train.labels))
+    groups = None if data.groups is None else torch.as_tensor(data.groups, device=device)
+    made = batch(config, labels, groups)
+    steps = -(-config.images // made.images_a_step)
     plan = Plan(
-        steps,
-        min(config.updates, steps),
-        config.rate,
-        config.schedule,
-        config.statistics_samples,
-        config.gather,
-        config.chunk,
+        steps=steps,
+        updates=min(config.updates, steps),
+        learning_rate=config.rate,
+        schedule=config.schedule,
+        statistics_samples=config.statistics_samples,
+        gather=config.gather,
+        chunk=config.chunk,
     )
-    chosen = np.random.default_rng(0).permutation(len(data.validation))[: config.validation_images]
-    subset = data.validation.subset(np.sort(chosen))
-
-    def validate(forward, statistics) -> float:
-        unseen = data.references is not None
-        centroids = (
-            references_of(forward, data.references, device, config.chunk)[0]
-            if unseen
-            else statistics.centroids
-        )
-        return accuracy_of(forward, centroids, subset, config.chunk)
-
     return Trainer(
-        model,
-        make_loss(config),
-        batch,
-        images,
-        labels,
-        plan,
-        Augmentation(config.probability, config.shift, config.degrees, config.pixelation),
-        seeded_generator(seed, device),
-        validate,
-        checkpoint,
-        config.compiled,
-        report,
-        processes,
+        model=model,
+        loss=loss(config).to(device),
+        batch=made,
+        images=images,
+        labels=labels,
+        plan=plan,
+        augment=Augmentation(config.probability, config.shift, config.degrees, config.pixelation),
+        generator=seeded_generator(seed, device),
+        optimiser=optimiser,
+        validate=validate and validate(config, data, device),
+        checkpoint=checkpoint,
+        compiled=config.compiled,
+        report=report,
+        processes=processes,
     )

@@ -135,15 +135,15 @@ def make_config(
 
     Args:
         table: a key of TABLES.
-        row: a key of MININGS, with `contrastive/` or `triplet/` in front for another loss than the metric one; in table2
-            always with the loss in front.
+        row: a key of MININGS, with `contrastive/` or `triplet/` in front for another loss than the metric
+            one; in table2 always with the loss in front.
         profile: a key of PROFILES.
         batch: of BATCHES; default pooled, in profile `paper` literal, in `best` pooled-near.
         changes: any other field of RunConfig.
 
     Raises:
-        InputError: an unknown table, row, profile, batch or field, or a value of the wrong type or outside its range;
-            the message says what there is.
+        InputError: an unknown table, row, profile, batch or field, or a value of the wrong type or outside
+            its range; the message says what there is.
     """
     of_table, of_profile = table_named(table), PROFILES[choose("profile", profile, PROFILES)]
     parsed = of_table.row(row)
@@ -162,7 +162,8 @@ def make_config(
         if not parsed.runs_with(values["batch"]):
             free = [name for name in MININGS if Row.parse(name).runs_with(values["batch"])]
             raise InputError(
-                f"row={row!r}: batch {values['batch']} takes its own negatives; choose one of {', '.join(free)}"
+                f"row={row!r}: batch {values['batch']} takes its own negatives; "
+                f"choose one of {', '.join(free)}"
             )
         values["negatives"] = OWN_NEGATIVES[values["batch"]]
     values = tuned(values) | values
@@ -174,7 +175,9 @@ def make_config(
 
 
 def typed(name: str, value: object, wanted: object) -> object:
-    """`value` as the field's type; a string (papermill passes '1e-4' as one) is refused for a number, with the remedy."""
+    """`value` as the field's type; a string (papermill passes '1e-4' as one) is refused for a number, with
+    the remedy.
+    """
     if wanted is tuple[float, float] or wanted == tuple[float, float]:
         pair = isinstance(value, (list, tuple)) and len(value) == 2
         if pair and all(isinstance(v, (int, float)) for v in value):
@@ -189,17 +192,22 @@ def typed(name: str, value: object, wanted: object) -> object:
         return value
     kind = getattr(wanted, "__name__", None) if wanted in (int, float, str, bool) else wanted
     raise InputError(
-        f"{name}={value!r} is a {type(value).__name__}; {kind} wanted (write 1e-4 as 0.0001 in papermill's -y)"
+        f"{name}={value!r} is a {type(value).__name__}; {kind} wanted "
+        "(write 1e-4 as 0.0001 in papermill's -y)"
     )
 
 
 def run_id(config: RunConfig, seed: int, device_type: str, manifest: dict) -> str:
-    """First 16 hexadecimal digits of the SHA-256 of all that decides a run's numbers, METHOD_VERSION included."""
+    """First 16 hexadecimal digits of the SHA-256 of all that decides a run's numbers, METHOD_VERSION
+    included.
+    """
     return hash_of(METHOD_VERSION, dataclasses.asdict(config), seed, device_type, manifest)
 
 
 def hash_of(method_version: int, config: dict, seed: int, device_type: str, manifest: dict) -> str:
-    """The run id of these parts. `variants` was once a field; it belongs to an evaluation and stands as null."""
+    """The run id of these parts. `variants` was once a field; it belongs to an evaluation and stands as
+    null.
+    """
     parts = [method_version, config | {"variants": None}, seed, device_type, manifest]
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,6 @@
-"""What a configuration trains on and is validated on: Hangul typefaces, or Omniglot in one of its readings."""
+"""What a configuration trains on and is validated on: Hangul typefaces, or Omniglot in one of its
+readings.
+"""
 
 import functools
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""What a profile is (budget, seeds, size of the test) and the tuned values, each with the measurement that chose it."""
+"""What a profile is (budget, seeds, size of the test) and the tuned values, each with the measurement that
+chose it.
+"""
 
 from dataclasses import dataclass, field
 
@@ -47,7 +49,8 @@ PROFILES = {
     ),
 }
 
-# Conditions on a run's fields, the values that hold under them, and the file of results/benchmarks that chose them; later ones win.
+# Conditions on a run's fields, the values that hold under them, and the file of results/benchmarks that chose
+# them; later ones win.
 TUNED = [
     ({"loss": "metric", "batch": "literal"}, {"rate": 1e-2}, "rates"),
     ({"loss": "metric", "batch": "pooled"}, {"rate": 2e-2}, "rates"),

@@ -16,11 +16,10 @@ from torch import Tensor
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.evaluation import evaluate
 from siamese_lib.experiments.build import build_trainer, make_loss
-from siamese_lib.experiments.config import RunConfig, make_config, run_id
+from siamese_lib.experiments.config import RunConfig, run_id
 from siamese_lib.experiments.datasets import TrainingData, data_of
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.records import check_writable, environment, load_record, save_arrays
-from siamese_lib.experiments.tables import choose, table_named
 from siamese_lib.experiments.test_sets import (
     Scorer,
     check_sets,
@@ -38,6 +37,7 @@ from siamese_lib.runtime import (
     keep_memory,
     local_device,
 )
+from siamese_lib.statistics import ClassStatistics
 from siamese_lib.training import Trainer
 
 
@@ -61,6 +61,7 @@ def run_one(
     sets: Iterable[str] | None = None,
     variants: int | None = None,
     progress: bool = True,
+    report: Callable[[dict], None] | None = None,
 ) -> Run:
     """Train and evaluate one row with one seed; a finished run is reused, an unfinished one resumed.
 
@@ -68,13 +69,15 @@ def run_one(
         config: from `make_config`.
         seed: fixes the run to the bit on one machine; 0 to 2^63 - 1.
         device: `cpu` or `cuda`; None: CUDA where there is one.
-        sets: test sets (names of TEST_SETS), default all of the network; one whose data is not there is noted under `not_run`.
+        sets: test sets (names of TEST_SETS), default all of the network; one whose data is not there is noted
+            under `not_run`.
         variants: PHD08 variants a font of the simulated test set; default the profile's.
         progress: whether to show a text bar.
+        report: called with each line of history while training.
 
     Raises:
-        InputError: unknown set, number of variants, seed or device, no data folder where SIAMESE_DATA points, unwritable
-            folder, broken checkpoint, record or model, no fonts.
+        InputError: unknown set, number of variants, seed or device, no data folder where SIAMESE_DATA points,
+            unwritable folder, broken checkpoint, record or model, no fonts.
     """
     sets = known_sets(sets, test_sets_of(config.protocol))
     variants = PROFILES[config.profile].variants if variants is None else variants
@@ -92,7 +95,9 @@ def run_one(
         if path.is_file():
             record = load_record(path)
         else:
-            record = {"id": identifier} | _train(config, seed, chosen, data, folder, progress, processes)
+            record = {"id": identifier} | _train(
+                config, seed, chosen, data, folder, progress, processes, report
+            )
             if processes.first:
                 write_json(path, record)
                 (folder / "checkpoint.pt").unlink(missing_ok=True)
@@ -100,59 +105,6 @@ def run_one(
             _evaluate_missing(record, config, folder, chosen, data, sets, variants, progress)
     processes.wait()
     return Run(record if processes.first else load_record(path), folder)
-
-
-def run_table(
-    table: str,
-    rows: Iterable[str] | None = None,
-    protocols: Iterable[str] | None = None,
-    seeds: Iterable[int] | None = None,
-    *,
-    profile: str = "quick",
-    batch: str | None = None,
-    sets: Iterable[str] | None = None,
-    variants: int | None = None,
-    device: str | None = None,
-    progress: bool = True,
-    finished: Callable[[Run], None] | None = None,
-    **changes,
-) -> list[Run]:
-    """Rows of a table, each with every seed, in the order of protocols, rows, seeds.
-
-    Args:
-        table: a key of TABLES.
-        rows: names of rows; default the paper's that the batch can run.
-        protocols: networks of Table 4 (`drawers`, `alphabets`); default those that the wanted sets need.
-        seeds: default as many as the profile has, from 0.
-        profile: a key of PROFILES.
-        batch: of BATCHES; default the profile's.
-        sets, variants, device, progress: as in `run_one`; a network is tested on those of the sets that are its own.
-        finished: called with each run as soon as it is there.
-        changes: other fields of RunConfig.
-
-    Raises:
-        InputError: as `make_config` and `run_one`, before anything is trained where that can be known.
-    """
-    of_table, of_profile = table_named(table), PROFILES[choose("profile", profile, PROFILES)]
-    rows = of_table.rows(batch or of_profile.settings.get("batch", "pooled")) if rows is None else list(rows)
-    seeds = range(of_profile.seeds) if seeds is None else list(seeds)
-    for seed in seeds:
-        check_seed(seed)
-    networks = of_table.protocols if protocols is None else list(protocols)
-    wanted = known_sets(sets, [name for network in networks for name in test_sets_of(network)])
-    plan = []
-    for network in networks:
-        own = [name for name in test_sets_of(network) if name in wanted]
-        of_network = changes | ({"protocol": network} if network else {})
-        if own:
-            plan += [(make_config(table, row, profile, batch, **of_network), own) for row in rows]
-    runs = []
-    for config, own in plan:
-        for seed in seeds:
-            runs.append(run_one(config, seed, device, own, variants, progress))
-            if finished is not None:
-                finished(runs[-1])
-    return runs
 
 
 def check_seed(seed: int) -> None:
@@ -163,7 +115,9 @@ def check_seed(seed: int) -> None:
 
 @contextlib.contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold a run's folder: of several processes on one run the first works, the others wait and then find it done."""
+    """Hold a run's folder: of several processes on one run the first works, the others wait and then find it
+    done.
+    """
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -187,6 +141,7 @@ def _train(
     folder: Path,
     progress: bool,
     processes: Processes,
+    report: Callable[[dict], None] | None,
 ) -> dict:
     """Train; every process returns the record, the first one has written model.pt and arrays.npz."""
     from tqdm import tqdm
@@ -204,13 +159,15 @@ def _train(
         mininterval=1,
     ) as bar:
 
-        def report(line: dict) -> None:
+        def advance(line: dict) -> None:
             bar.set_postfix_str(
                 f"loss {line['loss']:.3g}, validation {line['accuracy']:.1f} %", refresh=False
             )
             bar.update(min(line["images"], config.images) - bar.n)
+            if report is not None:
+                report(line)
 
-        trainer = build_trainer(config, seed, device, data, folder / "checkpoint.pt", report, processes)
+        trainer = build_trainer(config, seed, device, data, folder / "checkpoint.pt", advance, processes)
         bar.update(min(trainer.step * trainer.batch.images_a_step, config.images))
         statistics = trainer.fit()
     refer = data.references or data.train
@@ -251,15 +208,18 @@ def _train(
     }
 
 
-def _figures_data(trainer: Trainer, statistics) -> dict[str, np.ndarray]:
-    """probabilities (U + 1, C): P_0 ... P_U times C, so 1 is uniform; centroids (C, D); spread (C,); clusters (C,) where there are any.
+def _figures_data(trainer: Trainer, statistics: ClassStatistics) -> dict[str, np.ndarray]:
+    """What figures are drawn from.
 
-    Each evaluation adds class_accuracy_<set> (C,), percent, NaN for a class without images.
+    Returns:
+        probabilities (U + 1, C): P_0 ... P_U times C, so 1 is uniform; centroids (C, D); spread (C,);
+        clusters (C,) where the negative sampler has any. Each evaluation adds class_accuracy_<set> (C,),
+        percent, NaN for a class without images.
     """
-    relative = torch.stack(trainer.probabilities) * trainer.num_classes
+    relative = torch.stack(trainer.probabilities) * len(statistics.spread)
     arrays = {"probabilities": relative, "centroids": statistics.centroids, "spread": statistics.spread}
     arrays = {name: value.cpu().numpy().astype(np.float16) for name, value in arrays.items()}
-    clusters = getattr(trainer.batch.negatives, "clusters", None)
+    clusters = trainer.batch.negatives.state_dict().get("clusters")
     return arrays if clusters is None else arrays | {"clusters": clusters.cpu().numpy().astype(np.int32)}
 
 
@@ -273,7 +233,9 @@ def _evaluate_missing(
     variants: int,
     progress: bool,
 ) -> None:
-    """Test on those sets that the record lacks. Each result is written at once; a set that fails does not cost the others theirs."""
+    """Test on those sets that the record lacks. Each result is written at once; a set that fails does not
+    cost the others theirs.
+    """
     done = record["evaluations"]
     todo = [name for name in sets if name not in done or outdated(name, done[name], config, variants)]
     if not todo:
@@ -315,7 +277,8 @@ def trained_network(config: RunConfig, folder: Path, device: torch.device) -> Ca
             dict(file)
     except Exception as error:  # torch raises many kinds for a file that is cut short or not a model
         raise InputError(
-            f"the run in {folder} cannot be read ({type(error).__name__}); delete this folder and run the row again"
+            f"the run in {folder} cannot be read ({type(error).__name__}); "
+            "delete this folder and run the row again"
         ) from error
     blank = torch.zeros(config.chunk, SIDE, SIDE, dtype=torch.uint8, device=device)
     network = (

@@ -6,7 +6,8 @@ from siamese_lib.data.omniglot_splits import PROTOCOLS
 from siamese_lib.errors import InputError
 
 LOSSES = ("metric", "contrastive", "triplet")
-# How the classes of a row are mined (Section 6), as fields of RunConfig. gamma as the paper's best: 1 alone, 2 with clustering.
+# How the classes of a row are mined (Section 6), as fields of RunConfig. gamma as the paper's best: 1 alone,
+# 2 with clustering.
 MININGS = {
     "random": {},
     "hard": {"negatives": "hard"},
@@ -20,7 +21,8 @@ MININGS = {
     },
 }
 BATCHES = ("literal", "pooled", "pooled-hard", "pooled-near")
-# Batches that choose their own negatives, and what RunConfig.negatives then says; they exclude rows with a negative sampler.
+# Batches that choose their own negatives, and what RunConfig.negatives then says; they exclude rows with a
+# negative sampler.
 OWN_NEGATIVES = {"pooled-hard": "hardest", "pooled-near": "nearest"}
 
 
@@ -28,7 +30,8 @@ OWN_NEGATIVES = {"pooled-hard": "hardest", "pooled-near": "nearest"}
 class Row:
     """One line of a table: a loss (of LOSSES) and a way of mining (a key of MININGS).
 
-    `named` says whether the row's name has the loss in front: `contrastive/random`; without one the loss is the metric loss.
+    `named` says whether the row's name has the loss in front: `contrastive/random`; without one the loss is
+    the metric loss.
     """
 
     loss: str
@@ -45,7 +48,8 @@ class Row:
         loss, slash, mining = name.rpartition("/") if isinstance(name, str) else ("", "", "")
         if mining not in MININGS or (slash and loss not in LOSSES):
             raise InputError(
-                f"row={name!r}: choose one of {', '.join(MININGS)}, or a loss in front of one: {', '.join(f'{loss}/' for loss in LOSSES)}"
+                f"row={name!r}: choose one of {', '.join(MININGS)}, "
+                f"or a loss in front of one: {', '.join(f'{loss}/' for loss in LOSSES)}"
             )
         return cls(loss or "metric", mining, bool(slash))
 
@@ -61,7 +65,9 @@ class Row:
         return self.loss if self.named else "", list(MININGS).index(self.mining)
 
     def runs_with(self, batch: str) -> bool:
-        """Whether the row can be run with a batch: one that chooses the negatives itself excludes a negative sampler."""
+        """Whether the row can be run with a batch: one that chooses the negatives itself excludes a negative
+        sampler.
+        """
         return batch not in OWN_NEGATIVES or "negatives" not in MININGS[self.mining]
 
 
@@ -84,21 +90,25 @@ class Table:
     protocols: tuple[str, ...] = ("",)
 
     def rows(self, batch: str = "pooled") -> list[str]:
-        """The paper's rows that can be run with a batch: where it chooses the negatives itself, those without a negative sampler."""
+        """The paper's rows that can be run with a batch: where it chooses the negatives itself, those without
+        a negative sampler.
+        """
         return [name for name in self.paper if Row.parse(name).runs_with(batch)]
 
     def row(self, name: str) -> Row:
         """A row of this table by its name; any loss with any mining is one.
 
         Raises:
-            InputError: the name is not a row, or has no loss in front where the table wants one, or `metric/` where it does not.
+            InputError: the name is not a row, or has no loss in front where the table wants one, or `metric/`
+                where it does not.
         """
         row = Row.parse(name)
         if row.named and row.loss == "metric" and not self.names_loss:
             raise InputError(f"row={name!r}: the metric loss is this table's own; write {row.mining!r}")
         if self.names_loss and not row.named:
             raise InputError(
-                f"row={name!r}: this table names the loss; choose one of {', '.join(f'{loss}/{name}' for loss in LOSSES)}"
+                f"row={name!r}: this table names the loss; "
+                f"choose one of {', '.join(f'{loss}/{name}' for loss in LOSSES)}"
             )
         return row
 

@@ -88,7 +88,9 @@ def simulated_manifest(num_classes: int) -> dict:
 
 
 def tested_classes(num_classes: int) -> list[str]:
-    """PHD08's 2,350 syllables, classified among all training classes; for a smaller network its own classes."""
+    """PHD08's 2,350 syllables, classified among all training classes; for a smaller network its own
+    classes.
+    """
     return class_list(min(num_classes, 2350))
 
 

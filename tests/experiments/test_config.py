@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from siamese_lib.errors import InputError
-from siamese_lib.experiments.config import RunConfig, make_config, run_id
+from siamese_lib.experiments.config import RANGES, RunConfig, make_config, run_id
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.tables import LOSSES, MININGS, TABLES
 
@@ -167,3 +167,34 @@ def test_profile_best_takes_what_validation_chose():
     assert (drawings.batch, drawings.framing, drawings.negatives) == ("pooled-near", "aspect", "nearest")
     assert (drawings.probability, drawings.shift, drawings.degrees, hangul.degrees) == (0.5, 0.04, 3.0, 5.0)
     assert make_config("table3", profile="best", framing="aspect").framing == "aspect"
+
+
+@pytest.mark.parametrize(
+    "name, value, wanted",
+    [
+        ("validation_images", 0, "1 or more"),
+        ("rate", 1e30, "from 1e-09 to 10"),
+        ("rate", float("nan"), "from 1e-09 to 10"),
+        ("rate", 0.0, "from 1e-09 to 10"),
+        ("widening", -0.1, "from 0 to 1"),
+        ("split_seed", -1, "from 0 to 9.22337e\\+18"),
+        ("pool_samples", 1, "2 or more"),
+        ("alpha", float("inf"), "0 or more"),
+        ("w", 1.5, "from 0 to 1"),
+        ("eta", -1, "0 or more"),
+        ("num_classes", 1, "from 2 to 11172"),
+        ("shift", 0.7, "from 0 to 0.49"),
+        ("impostors", 0, "1 or more"),
+        ("ratio", 0, "1 or more"),
+        ("statistics_samples", 0, "1 or more"),
+        ("pixelation", (0.9, 0.7), "smallest <= largest"),
+    ],
+)
+def test_every_value_has_its_range(name, value, wanted):
+    with pytest.raises(InputError, match=f"{name}=.*{wanted}"):
+        make_config(**{name: value})
+
+
+def test_every_number_of_a_configuration_has_a_range():
+    numbers = {f.name for f in dataclasses.fields(RunConfig) if f.type in (int, float)}
+    assert numbers == set(RANGES)

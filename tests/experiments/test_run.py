@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from siamese_lib.errors import InputError
 from siamese_lib.experiments import datasets, test_sets
 from siamese_lib.experiments import run as run_module
 from siamese_lib.experiments.config import RunConfig, make_config
+from siamese_lib.experiments.grid import run_table
 from siamese_lib.experiments.records import load_record
+from siamese_lib.files import write_json
 from siamese_lib.mining import UniformPositives
 
 CPU = torch.device("cpu")
@@ -306,3 +309,68 @@ def test_a_lost_or_broken_model_is_named(finished, monkeypatch, tmp_path, conten
         match=rf"the run in .*{folder.name} cannot be read .*; delete this folder and run the row again",
     ):
         run_module.run_one(config(), 0, "cpu", ["phd08-sim"], 9, progress=False)
+
+
+@pytest.fixture
+def copied(finished, monkeypatch, tmp_path):
+    """The finished run in a folder of its own, with nothing evaluated but the validation images."""
+    shutil.copytree(finished.folder, tmp_path / "runs" / finished.folder.name)
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / "runs"))
+    path = tmp_path / "runs" / finished.folder.name / "record.json"
+    record = load_record(path)
+    write_json(path, record | {"evaluations": {"validation": record["evaluations"]["validation"]}})
+    return path
+
+
+@pytest.mark.parametrize("error", [InputError("damaged"), KeyboardInterrupt()])
+def test_an_evaluation_that_fails_does_not_cost_those_that_are_done(copied, monkeypatch, error):
+    """A damaged set is reported after the others; an interrupt leaves what was finished before it."""
+    asked = []
+
+    def score(self, name):
+        asked.append(name)
+        if name == "phd08":
+            raise error
+        return {"accuracy": 50.0}, None
+
+    monkeypatch.setattr(test_sets.Scorer, "score", score)
+    monkeypatch.setattr(run_module, "test_sets_of", lambda network: ["phd08-sim", "phd08", "later"])
+    with pytest.raises(type(error), match="phd08: damaged" if isinstance(error, InputError) else None):
+        run_module.run_one(config(), 0, "cpu", progress=False)
+    others = {"later"} if isinstance(error, InputError) else set()
+    assert set(load_record(copied)["evaluations"]) == {"validation", "phd08-sim"} | others
+    assert asked[:2] == ["phd08-sim", "phd08"]
+
+
+def test_two_processes_on_one_run_work_one_after_the_other(copied, monkeypatch):
+    """The second waits, says so, and then adds to what the first has written."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def first():
+        with run_module.one_at_a_time(copied.parent):
+            inside.set()
+            leave.wait(60)
+            record = load_record(copied)
+            record["evaluations"]["phd08-sim"] = {"accuracy": 12.0}
+            write_json(copied, record)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(60)
+    timer = threading.Timer(0.5, leave.set)
+    timer.start()
+    monkeypatch.setattr(run_module, "outdated", lambda *_: False)
+    monkeypatch.setattr(test_sets.Scorer, "score", lambda self, name: ({"accuracy": 34.0}, None))
+    with pytest.warns(UserWarning, match=f"another process works on the run {copied.parent.name}; waiting"):
+        record = run_module.run_one(config(), 0, "cpu", progress=False).record
+    thread.join()
+    assert record == load_record(copied) and record["evaluations"]["phd08-sim"] == {"accuracy": 12.0}
+    assert record["evaluations"]["phd08"] == {"accuracy": 34.0}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.0, True, "0"])
+def test_seeds_outside_their_range_are_refused(seed):
+    with pytest.raises(InputError, match=r"seed=.*: a whole number from 0 to 2\^63 - 1"):
+        run_module.run_one(config(), seed, "cpu")
+    with pytest.raises(InputError, match=r"seed=.*: a whole number from 0 to 2\^63 - 1"):
+        run_table("table3", ["random"], seeds=[0, seed])

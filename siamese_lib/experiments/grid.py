@@ -1,0 +1,189 @@
+"""A grid of runs: rows x protocols x seeds of a table, side by side where that gives most images in all."""
+
+import contextlib
+import os
+import queue
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+
+from siamese_lib.errors import InputError
+from siamese_lib.experiments.config import RunConfig, make_config
+from siamese_lib.experiments.profiles import PROFILES
+from siamese_lib.experiments.run import Run, check_seed, run_one
+from siamese_lib.experiments.tables import choose, table_named
+from siamese_lib.experiments.test_sets import known_sets, test_sets_of
+from siamese_lib.runtime import choose_device, local_device
+
+VARIABLES = ("SIAMESE_RUNS", "SIAMESE_DATA", "SIAMESE_CACHE", "SIAMESE_FONTS")
+Job = tuple[RunConfig, int, str | None, list[str], int | None]  # the first arguments of run_one
+
+
+def run_table(
+    table: str,
+    rows: Iterable[str] | None = None,
+    protocols: Iterable[str] | None = None,
+    seeds: Iterable[int] | None = None,
+    *,
+    profile: str = "quick",
+    batch: str | None = None,
+    sets: Iterable[str] | None = None,
+    variants: int | None = None,
+    device: str | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+    finished: Callable[[Run], None] | None = None,
+    **changes,
+) -> list[Run]:
+    """Rows of a table, each with every seed, in the order of protocols, rows, seeds.
+
+    Finished runs are reused and unfinished ones resumed, so an interrupted grid goes on where it stopped. A
+    run that fails does not stop the others.
+
+    Args:
+        table: a key of TABLES.
+        rows: names of rows; default the paper's that the batch can run.
+        protocols: networks of Table 4 (`drawers`, `alphabets`); default those that the wanted sets need.
+        seeds: default as many as the profile has, from 0.
+        profile: a key of PROFILES.
+        batch: of BATCHES; default the profile's.
+        sets, variants, device: as in `run_one`; a network is tested on those of the sets that are its own.
+        jobs: runs side by side, each with its share of the processor's cores. Default: one a core on a CPU
+            (two runs of one thread see more images than one of two threads), one at a time on CUDA. The bits
+            of a run depend on its number of threads.
+        progress: whether to show a text bar.
+        finished: called with each run as soon as it is there.
+        changes: other fields of RunConfig.
+
+    Raises:
+        InputError: as `make_config` and `run_one`; before anything is trained where that can be known, else
+            after the other runs.
+    """
+    plan = _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes)
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        raise InputError(f"jobs={jobs!r}: a whole number, 1 or more")
+    alone = choose_device(local_device(device)).type == "cuda" or os.environ.get("WORLD_SIZE", "1") != "1"
+    jobs = min(len(plan), (1 if alone else os.cpu_count() or 1) if jobs is None else jobs)
+    runs: dict[int, Run] = {}
+    errors: list[InputError] = []
+    for number, result in _side_by_side(plan, jobs, progress) if jobs > 1 else _in_turn(plan, progress):
+        if isinstance(result, InputError):
+            errors.append(result)
+            continue
+        runs[number] = result
+        if finished is not None:
+            finished(result)
+    if errors:
+        more = f" (and {len(errors) - 1} more runs failed)" if len(errors) > 1 else ""
+        raise InputError(f"{errors[0]}{more}") from errors[0]
+    return [runs[number] for number in range(len(plan))]
+
+
+def _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes) -> list[Job]:
+    of_table, of_profile = table_named(table), PROFILES[choose("profile", profile, PROFILES)]
+    rows = of_table.rows(batch or of_profile.settings.get("batch", "pooled")) if rows is None else list(rows)
+    seeds = list(range(of_profile.seeds) if seeds is None else seeds)
+    for seed in seeds:
+        check_seed(seed)
+    networks = of_table.protocols if protocols is None else list(protocols)
+    wanted = known_sets(sets, [name for network in networks for name in test_sets_of(network)])
+    plan = []
+    for network in networks:
+        own = [name for name in test_sets_of(network) if name in wanted]
+        of_network = changes | ({"protocol": network} if network else {})
+        if own:
+            configs = [make_config(table, row, profile, batch, **of_network) for row in rows]
+            plan += [(config, seed, device, own, variants) for config in configs for seed in seeds]
+    return plan
+
+
+def _in_turn(plan: list[Job], progress: bool) -> Iterator[tuple[int, Run | InputError]]:
+    for number, job in enumerate(plan):
+        try:
+            yield number, run_one(*job, progress)
+        except InputError as error:
+            if len(plan) == 1:
+                raise
+            yield number, error
+
+
+def _side_by_side(plan: list[Job], jobs: int, progress: bool) -> Iterator[tuple[int, Run | InputError]]:
+    """The runs as they end, each in a process of its own (joblib: a backend chosen by
+    `joblib.parallel_config`, dask's too, is used).
+    """
+    import joblib
+
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    with _bar(plan, progress) as lines:
+        work = (
+            joblib.delayed(_work)(number, job, threads, variables, lines) for number, job in enumerate(plan)
+        )
+        for number, result, said in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
+            for message in said:
+                warnings.warn(message, stacklevel=4)
+            yield number, result
+
+
+def _work(
+    number: int, job: Job, threads: int, variables: dict[str, str], lines
+) -> tuple[int, Run | InputError, list[str]]:
+    """One run in a worker, with what it warned of; workers live on, so the environment is that of the
+    call.
+    """
+    for name in VARIABLES:
+        os.environ.pop(name, None)
+    os.environ.update(variables)
+    torch.set_num_threads(threads)
+    report = None if lines is None else lambda line: lines.put((number, line["images"], line["accuracy"]))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        try:
+            result = run_one(*job, progress=False, report=report)
+        except InputError as error:
+            result = error
+    return number, result, sorted({str(each.message) for each in said if each.category is UserWarning})
+
+
+@contextlib.contextmanager
+def _bar(plan: list[Job], progress: bool) -> Iterator[object]:
+    """A text bar over the images of all runs; yields the queue of (number, images, accuracy) that moves it,
+    or None.
+    """
+    if not progress:
+        yield None
+        return
+    from multiprocessing import Manager
+
+    from tqdm import tqdm
+
+    total = sum(config.images for config, *_ in plan)
+    with (
+        Manager() as manager,
+        tqdm(
+            total=total, unit="img", unit_scale=True, desc=f"{len(plan)} runs", ascii=True, mininterval=1
+        ) as bar,
+    ):
+        lines, seen, over = manager.Queue(), {}, threading.Event()
+
+        def move() -> None:
+            while not over.is_set():
+                with contextlib.suppress(queue.Empty):
+                    number, images, accuracy = lines.get(timeout=0.5)
+                    config, seed = plan[number][:2]
+                    images = min(images, config.images)
+                    bar.set_postfix_str(
+                        f"{config.row}, seed {seed}: validation {accuracy:.1f} %", refresh=False
+                    )
+                    bar.update(images - seen.get(number, 0))
+                    seen[number] = images
+
+        thread = threading.Thread(target=move, daemon=True)
+        thread.start()
+        try:
+            yield lines
+        finally:
+            over.set()
+            thread.join()

@@ -1,0 +1,61 @@
+"""Grids: runs side by side give what runs in turn give, go on where they stopped, and do not stop one another."""
+
+import pytest
+
+from siamese_lib.errors import InputError
+from siamese_lib.experiments import grid
+from siamese_lib.experiments.grid import run_table
+from siamese_lib.experiments.records import load_record
+
+SMALL = {"profile": "smoke", "sets": ["phd08-sim"], "images": 512, "device": "cpu", "progress": False}
+
+
+def numbers(runs):
+    return [
+        (run.record["id"], [line["loss"] for line in run.record["history"]], run.record["evaluations"])
+        for run in runs
+    ]
+
+
+def test_runs_side_by_side_are_those_in_turn(debian_faces, tmp_path, monkeypatch):
+    """Both with one thread a run, in the order of rows and seeds; each is announced once."""
+    monkeypatch.setattr(grid.os, "cpu_count", lambda: 2)
+    found = {}
+    for jobs in (1, 2):
+        monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / str(jobs)))
+        said = []
+        runs = run_table(
+            "table3", ["random", "auto-clustering"], seeds=[0, 1], jobs=jobs, finished=said.append, **SMALL
+        )
+        found[jobs] = numbers(runs)
+        assert sorted(run.record["id"] for run in said) == sorted(run.record["id"] for run in runs)
+        assert [(run.record["config"]["row"], run.record["seed"]) for run in runs] == [
+            ("random", 0),
+            ("random", 1),
+            ("auto-clustering", 0),
+            ("auto-clustering", 1),
+        ]
+    assert found[1] == found[2]
+
+
+def test_a_run_that_fails_does_not_stop_the_others(debian_faces, tmp_path, monkeypatch):
+    """A damaged record of one run: the others are finished, then the error is raised; the next call trains nothing anew."""
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
+    first = run_table("table3", ["random"], seeds=[0], jobs=1, **SMALL)[0]
+    created = first.record["created"]
+    path = first.folder / "record.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    for jobs in (1, 2):
+        with pytest.raises(InputError, match="record .* cannot be read"):
+            run_table("table3", ["random"], seeds=[0, 1], jobs=jobs, **SMALL)
+        assert len([p for p in tmp_path.glob("*/record.json") if p != path]) == 1
+    path.write_bytes(whole)
+    assert run_table("table3", ["random"], seeds=[0, 1], jobs=2, **SMALL)[0].record["created"] == created
+    assert load_record(path)["created"] == created
+
+
+def test_the_number_of_jobs_is_checked(debian_faces):
+    for jobs in (0, -1, 1.5, True):
+        with pytest.raises(InputError, match=f"jobs={jobs}: a whole number, 1 or more"):
+            run_table("table3", ["random"], jobs=jobs, **SMALL)
