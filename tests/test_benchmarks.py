@@ -1,12 +1,13 @@
 """The benchmarks measure what they say, on small input; timings themselves are never asserted."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
 import torch
 
-from benchmarks import common, drawers, evaluation, mining, plans, scale, step, time_to_accuracy
+from benchmarks import common, drawers, evaluation, mining, notebooks, plans, scale, step, time_to_accuracy
 from siamese_lib.errors import InputError
 from siamese_lib.files import results_folder
 
@@ -31,6 +32,7 @@ COLUMNS = {
     "evaluation": "device images images_per_s bare_images_per_s ratio peak_mb",
     "shared": "policy threads busy runs images_per_s of_quiet of_spinning",
     "memory": "device batch images_seen images_tested peak_mb",
+    "notebooks": "device notebook profile minutes",
     "drawers": "loss batch rate images framing probability shift degrees impostors pool_images seed train_accuracy accuracy",
     "mining": "device classes clusters_seconds impostors_seconds percent_of_epoch mb draw_ms percent_of_step pass_ratio",
 }
@@ -73,6 +75,24 @@ def test_published_benchmarks_have_their_columns_and_records(name):
     assert (
         record["git"] and record["versions"]["torch"] and record.get("load", 0) < 1.5
     )  # timed on a quiet machine
+
+
+def test_notebooks_are_timed_from_no_runs_at_all(monkeypatch, tmp_path):
+    """Each in its order and in the profile that is asked for; runs that are there already would save minutes."""
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
+    monkeypatch.setenv("SIAMESE_PROFILE", "cpu")
+    clock, seen = iter(range(0, 6000, 30)), []
+
+    def execute(notebook, target):
+        assert os.environ["SIAMESE_RUNS"] != str(tmp_path) and os.environ["SIAMESE_PROFILE"] == "smoke"
+        assert len(list(target.parents[1].iterdir())) == len(seen)
+        target.parents[1].joinpath(notebook.stem).mkdir()  # its run
+        seen.append(notebook.stem)
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    monkeypatch.setattr(notebooks.time, "monotonic", lambda: next(clock))
+    minutes = notebooks.measure("smoke")
+    assert list(minutes) == seen == sorted(seen) and len(seen) >= 8 and set(minutes.values()) == {0.5}
 
 
 def test_ratio_by_hand():

@@ -331,7 +331,7 @@ def test_an_evaluation_that_fails_does_not_cost_those_that_are_done(copied, monk
         asked.append(name)
         if name == "phd08":
             raise error
-        return {"accuracy": 50.0}, None
+        return {"accuracy": 50.0, "classes": 40, "images": 360}, None
 
     monkeypatch.setattr(test_sets.Scorer, "score", score)
     monkeypatch.setattr(run_module, "test_sets_of", lambda network: ["phd08-sim", "phd08", "later"])
@@ -345,13 +345,14 @@ def test_an_evaluation_that_fails_does_not_cost_those_that_are_done(copied, monk
 def test_two_processes_on_one_run_work_one_after_the_other(copied, monkeypatch):
     """The second waits, says so, and then adds to what the first has written."""
     inside, leave = threading.Event(), threading.Event()
+    theirs, ours = ({"accuracy": value, "classes": 40, "images": 360} for value in (12.0, 34.0))
 
     def first():
         with run_module.one_at_a_time(copied.parent):
             inside.set()
             leave.wait(60)
             record = load_record(copied)
-            record["evaluations"]["phd08-sim"] = {"accuracy": 12.0}
+            record["evaluations"]["phd08-sim"] = theirs
             write_json(copied, record)
 
     thread = threading.Thread(target=first)
@@ -360,12 +361,12 @@ def test_two_processes_on_one_run_work_one_after_the_other(copied, monkeypatch):
     timer = threading.Timer(0.5, leave.set)
     timer.start()
     monkeypatch.setattr(run_module, "outdated", lambda *_: False)
-    monkeypatch.setattr(test_sets.Scorer, "score", lambda self, name: ({"accuracy": 34.0}, None))
+    monkeypatch.setattr(test_sets.Scorer, "score", lambda self, name: (ours, None))
     with pytest.warns(UserWarning, match=f"another process works on the run {copied.parent.name}; waiting"):
         record = run_module.run_one(config(), 0, "cpu", progress=False).record
     thread.join()
-    assert record == load_record(copied) and record["evaluations"]["phd08-sim"] == {"accuracy": 12.0}
-    assert record["evaluations"]["phd08"] == {"accuracy": 34.0}
+    assert record == load_record(copied) and record["evaluations"]["phd08-sim"] == theirs
+    assert record["evaluations"]["phd08"] == ours
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.0, True, "0"])
