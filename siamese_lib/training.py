@@ -226,8 +226,7 @@ class Trainer:
         return self.loss.space(self.network(x))
 
     def fit(self) -> ClassStatistics:
-        """Train to the end of the plan; returns the statistics of the finished network over all training
-        samples.
+        """Train to the end of the plan; returns the finished network's statistics of all training images.
 
         Raises:
             NotFinite: a loss or weights that are not finite; the last checkpoint is from before it.
