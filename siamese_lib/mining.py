@@ -141,7 +141,7 @@ class AutoProbabilistic(nn.Module):
 
 
 class EqualGroups(nn.Module):
-    """Every group of classes (an alphabet) is equally likely; within it, another sampler's probabilities hold.
+    """Every group of classes (an alphabet) is equally likely; within it another sampler decides.
 
     Section 4.2 gives each alphabet equal representation. Composed with Eq. 4 in our reading: class i of group
     g is sampled with probability 1 / G times P_k(i) / (sum of P_k over g). The negatives are not touched:

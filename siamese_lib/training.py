@@ -282,7 +282,7 @@ class Trainer:
                 gathered[micro_batch.images] = self.loss.space(outputs.detach())
         if totals.device.type == "cpu":  # on CUDA the look would wait for the device: there, once a period
             self._check_finite("loss", totals, f"at iteration {self.step}")
-        self.processes.add_gradients(self.model)
+        self.processes.add_gradients(self.model)  # those of the loss are whole: it sees all outputs
         self.optimiser.step()
         self.step += 1
         return totals
