@@ -71,8 +71,7 @@ def peak_mb(device: torch.device) -> float:
 def in_own_process(
     module: str, *arguments: str, threads: int | None = None, variables: dict[str, str] | None = None
 ) -> dict:
-    """Run `python -m module arguments` and parse the last line of its output; its memory and compiled code
-    are its own.
+    """Run `python -m module arguments`, with memory and compiled code of its own; parse its last line.
 
     Args:
         module, arguments: what to run.
@@ -104,8 +103,9 @@ def run_grid(
     table: Callable[[argparse.Namespace], tuple[str, list[list]]],
     front: Callable[..., dict] = lambda *entry: {},
 ) -> None:
-    """The main program of a benchmark that is a grid of runs, each in a process of its own and kept once it
-    is finished.
+    """The main program of a benchmark that is a grid of runs, each in a process of its own.
+
+    Finished runs are kept; the table is published when all are there.
 
     Args:
         module: the benchmark's name; it is started again with `--one` for each run.

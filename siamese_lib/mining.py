@@ -141,8 +141,7 @@ class AutoProbabilistic(nn.Module):
 
 
 class EqualGroups(nn.Module):
-    """Every group of classes (an alphabet) is equally likely; within it, classes as another positive sampler
-    has them.
+    """Every group of classes (an alphabet) is equally likely; within it another sampler decides.
 
     Section 4.2 gives each alphabet equal representation. Composed with Eq. 4 in our reading: class i of group
     g is sampled with probability 1 / G times P_k(i) / (sum of P_k over g). The negatives are not touched:
@@ -314,8 +313,7 @@ class DistanceBased(nn.Module):
 
 
 class HardMining:
-    """[19]: of `ratio` pairs (or triplets) that went through the network, only the one of largest loss is
-    learnt from.
+    """[19]: of `ratio` pairs (or triplets) that go through the network, only that of largest loss is learnt.
 
     Ours: the ratio, and that it holds among what goes through the network at once (a pool, a micro-batch of a
     literal batch). The others' forward passes are paid for all the same, so a run counts them as images seen.

@@ -77,12 +77,11 @@ class _Points:
         return smallest.add_(rows.square().sum(1, keepdim=True))
 
     def blocks(self, start: int, end: int, upper: bool) -> Iterator[tuple[int, Tensor]]:
-        """Float64 distances of rows `start` to `end` to all points, a few rows at a time, infinite as in
-        `minima`.
+        """Float64 distances of rows `start` to `end` to all points, a few rows at a time.
 
         Yields:
-            The first of the rows, and their distances; with `upper` those to the points before the first are
-            left out, so that column 0 is the first row itself.
+            The first of the rows, and their distances, infinite as in `minima`; with `upper` those to the
+            points before the first are left out, so that column 0 is the first row itself.
         """
         step, j = max(1, EXACT // len(self.exact)), torch.arange(len(self.exact), device=self.exact.device)
         for first in range(start, end, step):
@@ -112,10 +111,10 @@ class _Points:
 
 
 class _SmallestPairs:
-    """The `count` smallest distances seen so far: `pairs` = i, j and distances (m,), ascending, ties in order
-    of (i, j).
+    """The `count` smallest distances seen so far.
 
-    `bound` is the largest distance that is still of interest.
+    `pairs` holds i, j and distances (m,), ascending, ties in order of (i, j); `bound` is the largest distance
+    that is still of interest.
     """
 
     def __init__(self, count: int, device: torch.device) -> None:

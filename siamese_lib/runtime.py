@@ -181,7 +181,7 @@ def compiled(model: nn.Module, try_it: Callable[[nn.Module], object]) -> nn.Modu
     except Exception as error:  # whatever compiler and C++ tool chain raise: the plain one gives the same
         cause = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
         warnings.warn(
-            f"torch.compile failed ({type(error).__name__}: {cause[:200]}); going on without it, half as fast",
+            f"torch.compile failed ({type(error).__name__}: {cause[:200]}); going on without, half as fast",
             stacklevel=3,
         )
         return model

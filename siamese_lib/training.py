@@ -226,8 +226,7 @@ class Trainer:
         return self.loss.space(self.network(x))
 
     def fit(self) -> ClassStatistics:
-        """Train to the end of the plan; returns the statistics of the finished network over all training
-        samples.
+        """Train to the end of the plan; returns the finished network's statistics of all training images.
 
         Raises:
             NotFinite: a loss or weights that are not finite; the last checkpoint is from before it.
@@ -283,7 +282,7 @@ class Trainer:
                 gathered[micro_batch.images] = self.loss.space(outputs.detach())
         if totals.device.type == "cpu":  # on CUDA the look would wait for the device: there, once a period
             self._check_finite("loss", totals, f"at iteration {self.step}")
-        self.processes.add_gradients(self.model)
+        self.processes.add_gradients(self.model)  # those of the loss are whole: it sees all outputs
         self.optimiser.step()
         self.step += 1
         return totals

@@ -117,12 +117,11 @@ def verify(
     chunk: int = 256,
     seed: int = 0,
 ) -> dict:
-    """Accuracy on `PAIRS` balanced test pairs at the threshold that maximises accuracy on as many validation
-    pairs.
+    """Accuracy on `PAIRS` balanced test pairs, at the threshold that maximises validation accuracy.
 
     Args:
         forward: images -> embeddings in the loss's space.
-        validation, test: a bank and the group (alphabet) of each of its classes.
+        validation, test: a bank and the group (alphabet) of each of its classes; as many pairs of both.
         device: where the network is.
         chunk: images embedded at once.
         seed: of the pairs.

@@ -193,7 +193,7 @@ def test_bad_input(make, message):
 
 
 def test_distance_based_by_hand():
-    """Classes on a line at 0, 1, 3, 7: of class 0 the impostors 1 and 2 lie at 1 and 3, so are drawn 3 : 1."""
+    """Classes on a line at 0, 1, 3, 7: of class 0 the impostors 1 and 2 lie at 1 and 3, so come 3 : 1."""
     sampler = DistanceBased(4, k=2)
     before = torch.bincount(sampler.sample(torch.zeros(30_000, dtype=torch.long), generator()), minlength=4)
     assert before[0] == 0 and stats.chisquare(before[1:].numpy()).pvalue > 0.001  # nothing is near yet
