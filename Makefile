@@ -1,4 +1,5 @@
-# `make` lists the targets. Everything is installed into .venv and written into git-ignored folders, unless a line below says otherwise.
+# `make` lists the targets. Everything is installed into .venv and written into git-ignored folders, unless a line
+# below says otherwise.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 

@@ -152,7 +152,9 @@ def _make_folders_absolute() -> None:
     for name in FOLDERS:
         if given := os.environ.get(name):
             parts = given.split(os.pathsep) if name == "SIAMESE_FONTS" else [given]
-            folders = [str(repository_root() / Path(part).expanduser()) for part in parts if part]
+            folders = [
+                os.path.realpath(repository_root() / Path(part).expanduser()) for part in parts if part
+            ]
             os.environ[name] = os.pathsep.join(folders)
 
 
@@ -178,7 +180,7 @@ def _print_comparison(notebooks: Iterable[Path], profile: str) -> None:
         if len(lines):
             print(f"Table {TABLES[table].title}; accuracy in percent, profile {profile}")
             print("(the paper's training and test set are larger: see README.md)")
-            print(comparison(lines), end="\n\n")
+            print(comparison(lines))
     ran = [record for record in ran if record["config"]["table"] in tables]
     if any(uses_stopgap(record) for record in ran):
         print(

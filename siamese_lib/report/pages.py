@@ -56,7 +56,7 @@ def summary(table3: pd.DataFrame) -> pd.DataFrame:
     chosen = complete.loc[[*papers.index, *best.index]]
     # the paper has no batches that choose their own negatives
     chosen["paper_accuracy"] = chosen.paper_accuracy.mask(chosen.batch.isin(OWN_NEGATIVES))
-    columns = ["row", "batch", "images seen", "seeds", "accuracy, %", "paper, %"]
+    columns = ["row", "batch", "minutes", "seeds", "accuracy, %", "paper, %"]
     return shown(chosen)[columns]
 
 

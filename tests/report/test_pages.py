@@ -67,8 +67,8 @@ def test_the_summary_is_the_published_budget_and_the_best_line():
     others = [record(accuracy=60.0), record("auto-probabilistic", accuracy=99.0, classes=3), best]
     text = pages.summary(table_frame(records + others, "table3"))
     assert text.values.tolist() == [
-        ["auto-clustering", "pooled", "120,064", "2", "40.5 ± 6.4", "91.1"],
-        ["random", "pooled-near", "120,064", "1", "70.0", ""],  # the paper has no such batches
+        ["auto-clustering", "pooled", "1.5", "2", "40.5 ± 6.4", "91.1"],
+        ["random", "pooled-near", "1.5", "1", "70.0", ""],  # the paper has no such batches
     ]
     alone = pages.summary(table_frame(records, "table3"))
     assert len(alone) == 1  # the best line is not repeated
@@ -180,7 +180,7 @@ def test_pages_show_the_tables_and_keep_the_rest(written):
     assert page.startswith("# Über\n\n<!-- table3 -->\n") and page.endswith("<!-- /table4 -->\nend\n")
     assert [block(page, name) for name in ("table2", "matrix", "table4")] == ["", "", ""]
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    assert "| random | pooled | 120,064 | 1 | 50.0 | 88.6 |" in block(readme, "summary")
+    assert "| random | pooled | 1.5 | 1 | 50.0 | 88.6 |" in block(readme, "summary")
     assert block(readme, "notebooks").count(".ipynb") == len(notebook_files(True))
     written([record(), record("auto-clustering")])
     assert (folder / "results" / "README.md").read_text(encoding="utf-8").count("| auto-clustering |") == 1
