@@ -14,7 +14,7 @@ from siamese_lib.data.hangul_classes import class_list
 from siamese_lib.data.omniglot import load_omniglot
 from siamese_lib.data.omniglot_one_shot import load_one_shot
 from siamese_lib.data.omniglot_splits import Split, alphabet_of, omniglot_split
-from siamese_lib.data.phd08 import iter_phd08, variant_indices
+from siamese_lib.data.phd08 import class_files, iter_phd08, variant_indices
 from siamese_lib.data.phd08_simulated import SIMULATOR_VERSION, iter_simulated_phd08
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.evaluation import evaluate
@@ -210,14 +210,8 @@ def hangul_stream(name: str, config: RunConfig, device: torch.device) -> tuple[I
         return _among(banks, class_list(config.num_classes)), facts
     if config.num_classes < 2350:
         raise NotThere(f"PHD08 has 2,350 classes, the network {config.num_classes}")
-    folder = data_folder() / "phd08"
-    if not folder.is_dir() or not any(folder.glob("*.txt")):
-        raise NotThere(
-            f"no class files in {folder}; unpack PHD08 and set SIAMESE_DATA to the folder above phd08/"
-        )
-    return _among(iter_phd08(folder, framing=config.framing), class_list(config.num_classes)), {
-        "files": len(list(folder.glob("*.txt")))
-    }
+    facts = {"files": len(class_files())}
+    return _among(iter_phd08(framing=config.framing), class_list(config.num_classes)), facts
 
 
 def _among(banks: Iterator[ImageBank], classes: list[str]) -> Iterator[ImageBank]:

@@ -7,7 +7,6 @@ and this machine's numbers.
 import argparse
 import os
 import sys
-import tempfile
 import time
 import types
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.config import PAPER, PROFILES
-from siamese_lib.files import repository_root, runs_folder
+from siamese_lib.files import private_folder, repository_root, runs_folder
 
 MAIN = 4  # notebooks 00 to 03
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -45,7 +44,7 @@ def check_parameters(namespace: Mapping[str, object], known: Iterable[str]) -> N
 def start(namespace: Mapping[str, object], known: Iterable[str]) -> None:
     """First call of a notebook: `check_parameters`, then the package's drawing style and a writable cache for umap's compiler."""
     check_parameters(namespace, known)
-    os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), "siamese_lib-numba"))
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(private_folder("numba")))
     from siamese_lib.plots import use_style
 
     use_style()

@@ -114,7 +114,7 @@ def test_cached_glyphs_stand_in_for_absent_files(small_set, cache):
         masters(find_faces("train")[0], ["다"])
     shutil.rmtree(cache)
     with pytest.raises(
-        InputError, match="3 of 3 Hangul faces.*train.ttf, validation.ttf, test.ttf.*make fonts.*fonts-tiny"
+        InputError, match="3 of 3 Hangul typefaces.*train.ttf, validation.ttf, test.ttf.*make fonts.*fonts-tiny"
     ):
         find_faces("train")
 

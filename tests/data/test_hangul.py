@@ -24,7 +24,7 @@ def stopgap(tmp_path, monkeypatch, cache):
     monkeypatch.setenv("SIAMESE_FONTS", str(tmp_path / "none"))
 
 
-@pytest.mark.filterwarnings("ignore:using the few faces")
+@pytest.mark.filterwarnings("ignore:using the few typefaces")
 def test_stopgap_bank_and_manifest(stopgap):
     bank = load_hangul(characters=SAMPLE)
     assert len(bank) == 4 * len(SAMPLE) and bank.classes == SAMPLE
@@ -34,7 +34,7 @@ def test_stopgap_bank_and_manifest(stopgap):
     assert largest_overlap(12)[2] == "NotoSansKR"
 
 
-@pytest.mark.filterwarnings("ignore:using the few faces")
+@pytest.mark.filterwarnings("ignore:using the few typefaces")
 def test_characters_that_some_or_all_faces_lack(stopgap):
     bank = load_hangul(characters=["가", "뷁"])  # NanumGothicLight has the 2,350 only
     assert bank.labels.tolist() == [0, 0, 1, 0, 1, 0, 1]
@@ -42,7 +42,7 @@ def test_characters_that_some_or_all_faces_lack(stopgap):
         bank.meta["face"].tolist()
         == ["NanumGothicLight"] + ["NanumGothic"] * 2 + ["NanumGothicBold"] * 2 + ["NotoSerifKR"] * 2
     )
-    with pytest.raises(InputError, match="1 of the 2 classes are drawn by no face of the test split"):
+    with pytest.raises(InputError, match="1 of the 2 classes are drawn by no typeface of the test split"):
         load_hangul(split="test", characters=["가", "\ue123"])
 
 
