@@ -92,7 +92,10 @@ def cache_folder() -> Path:
         return absolute(given, "SIAMESE_CACHE")
     from platformdirs import user_cache_dir
 
-    folder = Path(user_cache_dir("siamese_lib", appauthor=False))
+    try:
+        folder = Path(user_cache_dir("siamese_lib", appauthor=False))
+    except RuntimeError:  # no home folder; older versions give this path themselves
+        folder = Path("~/.cache/siamese_lib")
     return Path(os.path.realpath(folder)) if folder.is_absolute() else _temporary_cache(folder)
 
 

@@ -81,12 +81,9 @@ def designation(path: Path, index: int = 0) -> tuple[str, str]:
         if "fvar" in font:
             axes = font["fvar"].axes
             parts += [f"{axis.axisTag}={axis.defaultValue:g}" for axis in axes]
-            ranges = ", ".join(
-                f"{axis.axisTag}={axis.defaultValue:g} of {axis.minValue:g} to {axis.maxValue:g}"
-                for axis in axes
-            )
+            ranges = (f"{a.axisTag}={a.defaultValue:g} ({a.minValue:g} to {a.maxValue:g})" for a in axes)
             notes.append(
-                f"variable font, drawn at its defaults {ranges}; for others make a static font with "
+                f"variable font, drawn at its defaults {', '.join(ranges)}; for others make a static font with "
                 "`fonttools varLib.instancer`"
             )
     return (f"[{','.join(parts)}]" if parts else ""), "; ".join(notes)

@@ -6,6 +6,8 @@ triangle filter of Pillow's BILINEAR: linear interpolation when enlarging, widen
 a pixel covers when reducing.
 """
 
+import math
+
 import numpy as np
 import torch
 
@@ -170,11 +172,9 @@ def _check_grey(images: torch.Tensor) -> None:
     if images.dtype == torch.bool:
         return
     least, most = (float(value) for value in images.aminmax())
-    if not 0 <= least <= most <= 255:  # NaN fails too
-        raise InputError(
-            f"images to frame run from {least:g} to {most:g}; give grey levels 0..255, ink = 255 on 0, "
-            "without NaN"
-        )
+    if not 0 <= least <= most <= 255:
+        found = "contain NaN" if math.isnan(least) else f"run from {least:g} to {most:g}"
+        raise InputError(f"images to frame {found}; give grey levels 0..255, ink = 255 on 0")
     if 0 < most <= 1:
         raise InputError(
             f"images to frame run from {least:g} to {most:g}; multiply by 255, or give bool, so that ink is "

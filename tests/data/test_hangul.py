@@ -101,7 +101,8 @@ def test_manifest(debian_faces, cache):
 
 def test_no_test_face_is_a_training_face_in_disguise(debian_faces, cache):
     overlap, face, test_face = largest_overlap()
-    # Two serifs of separate origin come closest; two weights of one face, or NanumGothic and NanumBarunGothic, reach 0.84 and more.
+    # Two serifs of separate origin come closest; two weights of one typeface, or NanumGothic and
+    # NanumBarunGothic, reach 0.84 and more.
     assert 0.5 < overlap < 0.8, f"{face} and {test_face} overlap by {overlap:.2f}"
     assert (face, test_face) == ("NanumMyeongjo", "UnBatang")
     first = find_faces("train")[:1]

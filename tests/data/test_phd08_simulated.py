@@ -95,7 +95,7 @@ def test_size_is_that_of_point_and_resolution(stopgap, fs, re):
 
 @pytest.mark.parametrize("sl", range(3))
 def test_tilt(stopgap, sl):
-    """SL 0 leans the top of an upright bar to the right and lowers the right end of a level one; by the measured angle."""
+    """SL 0 leans an upright bar to the right and lowers the right end of a level one, as measured."""
     scan = (bitmaps(sheet_of(stopgap), (2, 0, 2, 1, sl)) > 0).double()
     y, x = torch.meshgrid(*2 * [torch.arange(scan.shape[1], dtype=torch.double)], indexing="ij")
     angles = []
@@ -107,7 +107,10 @@ def test_tilt(stopgap, sl):
 
 
 def many_squares(count=432, side=102):
-    """A sheet of the same square of 102 / 128 em under many characters, at many positions of the pixel grid and of the squares averaged over."""
+    """A sheet of the same square of 102 / 128 em under many characters.
+
+    It lies at many positions of the pixel grid and of the squares averaged over.
+    """
     images = np.zeros((count, side + 6, side + 6), np.uint8)
     for number, image in enumerate(images):
         top, left = divmod(number % 36, 6)
