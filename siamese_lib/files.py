@@ -48,7 +48,7 @@ def absolute(path: str | os.PathLike, variable: str) -> Path:
         return Path(os.path.realpath(repository_root() / Path(path).expanduser()))
     except RuntimeError:
         raise InputError(
-            f"{variable}={path}: this user has no home folder that ~ could stand for; give an absolute path"
+            f"{variable}={path}: no home folder is known that ~ could stand for; give an absolute path"
         ) from None
 
 

@@ -103,9 +103,7 @@ def test_relative_paths_start_at_the_repository_and_home_is_expanded(monkeypatch
 def test_home_that_is_unknown(homeless, unset, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SIAMESE_RUNS", "~/runs")
-    with pytest.raises(
-        InputError, match=r"^SIAMESE_RUNS=~/runs: .* no home folder .* give an absolute path$"
-    ):
+    with pytest.raises(InputError, match=r"^SIAMESE_RUNS=~/runs: no home folder .* give an absolute path$"):
         files.runs_folder()
     with pytest.warns(UserWarning, match=r"\(set SIAMESE_CACHE\)"):
         folder = files.cache_folder()

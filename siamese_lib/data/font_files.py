@@ -79,11 +79,12 @@ def designation(path: Path, index: int = 0) -> tuple[str, str]:
             parts.append(str(index))
             notes.append(f"number {index} of the {fonts} typefaces 0 to {fonts - 1} in {path.name}")
         if "fvar" in font:
-            axes = font["fvar"].axes
-            parts += [f"{axis.axisTag}={axis.defaultValue:g}" for axis in axes]
-            ranges = (f"{a.axisTag}={a.defaultValue:g} ({a.minValue:g} to {a.maxValue:g})" for a in axes)
+            defaults = [f"{axis.axisTag}={axis.defaultValue:g}" for axis in font["fvar"].axes]
+            ranges = [f"({axis.minValue:g} to {axis.maxValue:g})" for axis in font["fvar"].axes]
+            drawn = ", ".join(map(" ".join, zip(defaults, ranges, strict=True)))
+            parts += defaults
             notes.append(
-                f"variable font, drawn at its defaults {', '.join(ranges)}; for others make a static font with "
+                f"variable font, drawn at its defaults {drawn}; for others make a static font with "
                 "`fonttools varLib.instancer`"
             )
     return (f"[{','.join(parts)}]" if parts else ""), "; ".join(notes)
@@ -120,6 +121,6 @@ def _check_cmap(table: bytes) -> None:
         if kind in (12, 13):
             (count,) = struct.unpack_from(">L", table, offset + 12)
             groups = np.frombuffer(table, ">u4", 3 * count, offset + 16).reshape(-1, 3).astype(np.int64)
-            declared = int((groups[:, 1] - groups[:, 0] + 1).sum())
+            declared = int(np.maximum(groups[:, 1] - groups[:, 0] + 1, 0).sum())
             if declared > 0x110000:
                 raise ValueError(f"its cmap declares {declared:,} characters")

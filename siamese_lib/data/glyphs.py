@@ -71,13 +71,7 @@ def masters(face: FoundFace, characters: Sequence[str]) -> Masters:
         InputError: the file is no font, draws none of the characters, or is absent while the cache lacks
             them; or characters repeat.
     """
-    characters = list(characters)
-    different = len(set(characters)) == len(characters) > 0
-    if not different or any(len(character) != 1 for character in characters):
-        raise InputError(
-            "characters to render must be one or more different single characters, got "
-            f"{''.join(characters)[:40]!r} ({len(characters)})"
-        )
+    characters = _different(characters)
     name = _cache_name(face, characters)
     glyphs = _load(name, len(characters))
     if glyphs is None and face.path is not None:
@@ -91,12 +85,12 @@ def render_missing(faces: Sequence[FoundFace], characters: Sequence[str]) -> Non
     """Render what the cache lacks, one typeface a processor; few glyphs are left to `masters`.
 
     Raises:
-        InputError: a font file that cannot be read.
+        InputError: a font file that cannot be read, or characters that repeat.
     """
     import joblib
     from tqdm import tqdm
 
-    characters = list(characters)
+    characters = _different(characters)
     missing = [face for face in faces if face.path is not None and not cached(_cache_name(face, characters))]
     if len(missing) * len(characters) < PARALLEL or len(missing) < 2:
         return
@@ -115,6 +109,17 @@ def render_missing(faces: Sequence[FoundFace], characters: Sequence[str]) -> Non
         ascii=True,
     ):
         pass
+
+
+def _different(characters: Sequence[str]) -> list[str]:
+    characters = list(characters)
+    single = all(isinstance(c, str) and len(c) == 1 and not "\ud800" <= c <= "\udfff" for c in characters)
+    if not single or not len(set(characters)) == len(characters) > 0:
+        raise InputError(
+            "characters to render must be one or more different single characters, got "
+            f"{characters[:20]!r} ({len(characters)})"
+        )
+    return characters
 
 
 def _render_into(

@@ -13,7 +13,7 @@ import numpy as np
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.framing import FRAMINGS, frame, tight
 from siamese_lib.data.omniglot_alphabets import ALPHABETS, CANVAS, DRAWERS
-from siamese_lib.data.omniglot_parts import GET_IT, Part, check_complete, open_part
+from siamese_lib.data.omniglot_parts import GET_IT, GET_RUNS, Part, check_complete, open_part
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.files import atomic_write, cache_target, cached, data_folder, load_arrays
 from siamese_lib.model import SIDE
@@ -92,12 +92,8 @@ def reduce_drawings(ink: np.ndarray, framing: str = "canvas") -> np.ndarray:
     return np.clip(weights @ ink.astype(np.float32) @ weights.T * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def downloaded(name: str, remedy: str = GET_IT) -> Path:
+def downloaded(name: str) -> Path:
     """A file of DOWNLOADS in the cache, fetched and checked the first time.
-
-    Args:
-        name: key of DOWNLOADS.
-        remedy: how the message ends.
 
     Raises:
         NotThere: no network, or a file of another checksum.
@@ -112,7 +108,7 @@ def downloaded(name: str, remedy: str = GET_IT) -> Path:
     try:
         return Path(pooch.retrieve(SOURCE + name, known, fname=file, path=target.parent))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; another checksum is a ValueError
-        reason = str(error).replace("\n", " ")
+        reason, remedy = str(error).replace("\n", " "), GET_IT if name.startswith("images_") else GET_RUNS
         raise NotThere(
             f"{SOURCE}{name} could not be downloaded into {target.parent} ({reason}); {remedy}"
         ) from error

@@ -9,16 +9,11 @@ import numpy as np
 
 from siamese_lib.data.archives import Archive
 from siamese_lib.data.omniglot import downloaded, reduce_drawings
-from siamese_lib.data.omniglot_parts import drawn_ink
+from siamese_lib.data.omniglot_parts import GET_RUNS, drawn_ink
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.files import data_folder
 
 RUNS, WAYS = 20, 20
-GET_IT = (
-    "get all_runs.zip from "
-    "https://github.com/brendenlake/omniglot/tree/master/python/one-shot-classification and put it beside "
-    "the others"
-)
 _LINE = re.compile(r"(run\d\d)/test/item(\d\d)\.png \1/training/class(\d\d)\.png")
 
 
@@ -48,10 +43,10 @@ def load_one_shot(path: Path | str | None = None, framing: str = "canvas") -> On
     """
     if path is None:
         path = data_folder() / "omniglot" / "all_runs.zip"
-        path = path if path.exists() else downloaded("one-shot-classification/all_runs.zip", GET_IT)
+        path = path if path.exists() else downloaded("one-shot-classification/all_runs.zip")
     if not os.path.lexists(path):
-        raise NotThere(f"no {path}; {GET_IT}")
-    archive = Archive(Path(path), GET_IT)
+        raise NotThere(f"no {path}; {GET_RUNS}")
+    archive = Archive(Path(path), GET_RUNS)
     training, test = (
         np.stack([_drawings(archive, f"run{run:02}/{kind}", framing) for run in range(1, RUNS + 1)])
         for kind in ("training/class", "test/item")
@@ -74,9 +69,9 @@ def _answers(archive: Archive, name: str) -> np.ndarray:
         if match is None or not (1 <= int(match[2]) <= WAYS and 1 <= int(match[3]) <= WAYS):
             raise InputError(
                 f"{archive.path}: {name} holds {line[:80]!r} in place of run/test/itemNN.png "
-                f"run/training/classNN.png; {GET_IT}"
+                f"run/training/classNN.png; {GET_RUNS}"
             )
         answers[int(match[2]) - 1] = int(match[3]) - 1
     if sorted(answers) != list(range(WAYS)):
-        raise InputError(f"{archive.path}: {name} does not name each of {WAYS} classes once; {GET_IT}")
+        raise InputError(f"{archive.path}: {name} does not name each of {WAYS} classes once; {GET_RUNS}")
     return answers

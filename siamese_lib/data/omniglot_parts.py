@@ -19,6 +19,11 @@ GET_IT = (
     "https://github.com/brendenlake/omniglot/tree/master/python, in a folder omniglot/ and set SIAMESE_DATA "
     "to the folder that holds omniglot/"
 )
+GET_RUNS = (
+    "get all_runs.zip from "
+    "https://github.com/brendenlake/omniglot/tree/master/python/one-shot-classification and put it beside "
+    "the others"
+)
 _DRAWING = re.compile(r"([^/]+)/(character\d\d)/\d{4}_(\d\d)\.(?i:png)")
 
 

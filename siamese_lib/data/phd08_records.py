@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siamese_lib.data.checks import whole_number
 from siamese_lib.data.phd08_variants import FIELDS, FONTS, chosen_fonts, chosen_variants
 from siamese_lib.errors import InputError
 from siamese_lib.files import atomic_write, read_bytes
@@ -47,7 +48,7 @@ def parse_file(
     Raises:
         InputError: the file cannot be read, is UTF-16 text, or breaks the format; names the record and line.
     """
-    path = Path(path)
+    path, chunk = Path(path), whole_number("chunk", chunk, 1)
     kept_fonts = set(chosen_fonts(fonts))
     kept = {
         f"{font}_{'_'.join(map(str, variant))}".encode()

@@ -32,6 +32,10 @@ def with_cmap(path, spoil):
     return path
 
 
+def changed(table, place, value):
+    return table[:place] + bytes([value]) + table[place + 1 :]
+
+
 def groups(*ranges):
     """A table of characters of format 12: (first, last) code points."""
     body = b"".join(struct.pack(">LLL", first, last, 1) for first, last in ranges)
@@ -50,8 +54,15 @@ def test_code_points(font):
         (lambda table: table[:3], ""),
         (lambda table: b"", ""),
         (lambda table: groups((0xAC00, 0xAC01))[:-4], ""),
+        (lambda table: changed(table, 23, 8), "requires a buffer of 8 bytes"),  # it says that it ends early
+        (lambda table: changed(table, 27, 8), "index out of range"),  # more segments than it holds
+        (lambda table: changed(table, 21, 0), "not 262 bytes"),  # another format
         (lambda table: groups((0, 0xFFFFFFFF)), "its cmap declares 4,294,967,296 characters"),
         (lambda table: groups(*[(0, 0x10FFFF)] * 4), "its cmap declares 4,456,448 characters"),
+        (
+            lambda table: groups((0, 0xFFFFFFFF), (0xFFFFFFFF, 0)),
+            "its cmap declares 4,294,967,296 characters",
+        ),
     ],
 )
 def test_a_cmap_that_is_cut_short_or_declares_too_much(font, cache, spoil, reason):

@@ -64,7 +64,9 @@ def test_file_that_is_no_font(tmp_path, cache):
         masters(font_file(path), ["가"])
 
 
-@pytest.mark.parametrize("characters", [[], ["가", "가"], ["가나"], [""]])
+@pytest.mark.parametrize(
+    "characters", [[], ["가", "가"], ["가나"], [""], [1, 2], [["가"]], ["\ud800"], "\u1100\u1161" * 2]
+)
 def test_characters_must_be_different_and_single(tiny_font, cache, characters):
     with pytest.raises(InputError, match="different single characters"):
         masters(font_file(tiny_font("a.ttf", {"가": BAR})), characters)

@@ -112,6 +112,17 @@ def test_no_test_face_is_a_training_face_in_disguise(debian_faces, cache):
         assert largest_overlap(98, first, [font_file(sister)])[0] > 0.8
 
 
+def test_no_sample_for_the_overlap():
+    with pytest.raises(InputError, match="sample=0 is not possible; give a whole number from 1"):
+        largest_overlap(0)
+
+
+@pytest.mark.parametrize("characters", ["", "가가", ["가", None], ["가나"]])
+def test_characters_that_are_no_classes(characters):
+    with pytest.raises(InputError, match="one or more different single characters"):
+        load_hangul(split="validation", characters=characters)
+
+
 def test_unknown_class_count_or_split():
     with pytest.raises(InputError, match="2350"):
         load_hangul(100)

@@ -71,6 +71,7 @@ def test_same_bits_whatever_batch_and_order(stopgap, monkeypatch):
     monkeypatch.setattr(simulate, "_CHUNK", 2)
     assert [bank.sha256() for bank in simulated(variants=variants)] == [bank.sha256() for bank in whole]
     assert simulated(variants=variants, seed=1)[1].sha256() != whole[1].sha256()
+    assert simulated(variants=variants, seed=np.int64(0))[1].sha256() == whole[1].sha256()
 
 
 def test_scans_differ_in_noise_and_retreatments_share_it(stopgap):
@@ -198,6 +199,8 @@ def test_square_framing(stopgap):
         ({"fonts": "S"}, "of the fonts S none is there, only G"),
         ({"variants": 10}, "10 variants"),
         ({"framing": "round"}, "framing 'round'"),
+        ({"seed": -1}, "seed=-1 is not possible; give a whole number from 0"),
+        ({"seed": None}, "seed=None is not possible"),
     ],
 )
 def test_unknown_settings(stopgap, how, message):
