@@ -4,15 +4,14 @@
 """
 
 import os
-import tempfile
 import warnings
 
 import pytest
 
+from siamese_lib.files import private_folder
+
 # before numba is imported: its default, beside the installed packages, may be read-only
-os.environ.setdefault(
-    "NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"siamese_lib-numba-{os.getuid()}")
-)
+os.environ.setdefault("NUMBA_CACHE_DIR", str(private_folder("numba")))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -180,7 +180,10 @@ def test_no_font_at_all(monkeypatch, tmp_path, capsys):
     for cached in (datasets.training_data, test_sets.simulated_manifest):
         cached.cache_clear()
     try:
-        assert "Hangul faces were not found" in (message := fails(capsys, *SMOKE)) and "make fonts" in message
+        assert (
+            "Hangul typefaces were not found" in (message := fails(capsys, *SMOKE))
+            and "make fonts" in message
+        )
     finally:
         for cached in (datasets.training_data, test_sets.simulated_manifest):
             cached.cache_clear()

@@ -1,4 +1,4 @@
-"""The one container of labelled images that every data set comes in."""
+"""The container of labelled images that all data sets share."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamese_lib.data.framing import SIDE
 from siamese_lib.errors import InputError
+from siamese_lib.model import SIDE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,19 +36,23 @@ class ImageBank:
         images, labels, count = self.images, self.labels, len(self.classes)
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
             raise InputError(
-                f"images of an ImageBank must be a uint8 array (N, {SIDE}, {SIDE}), got {_describe(images)}; see siamese_lib.data.framing.frame"
+                f"images of an ImageBank must be a uint8 array (N, {SIDE}, {SIDE}), got {_describe(images)}; "
+                "see siamese_lib.data.framing.frame"
             )
         if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.shape != (len(images),):
             raise InputError(
-                f"labels of an ImageBank must be an int64 array ({len(images)},), one an image, got {_describe(labels)}"
+                f"labels of an ImageBank must be an int64 array ({len(images)},), one an image, got "
+                f"{_describe(labels)}"
             )
         if len(labels) and not 0 <= labels.min() <= labels.max() < count:
             raise InputError(
-                f"labels run from {labels.min()} to {labels.max()}, but there are {count} classes; labels are indices into classes"
+                f"labels run from {labels.min()} to {labels.max()}, but there are {count} classes; labels "
+                "are indices into classes"
             )
         if len(set(self.classes)) != count:
             raise InputError(
-                f"class names repeat: {count} names, {len(set(self.classes))} different; give every class its own name"
+                f"class names repeat: {count} names, {len(set(self.classes))} different; give every class "
+                "its own name"
             )
         if self.meta is not None and len(self.meta) != len(images):
             raise InputError(
@@ -73,17 +77,15 @@ class ImageBank:
         if which.size == 0:
             which = which.astype(np.int64).reshape(-1)
         try:
-            meta = (
-                None
-                if self.meta is None
-                else self.meta.iloc[np.flatnonzero(which) if which.dtype == bool else which].reset_index(
-                    drop=True
-                )
-            )
+            meta = self.meta
+            if meta is not None:
+                rows = np.flatnonzero(which) if which.dtype == bool else which
+                meta = meta.iloc[rows].reset_index(drop=True)
             return ImageBank(self.images[which], self.labels[which], self.classes, meta)
         except IndexError as error:
             raise InputError(
-                f"subset of a bank of {len(self)} images: {error}; give a mask of that length or indices below it"
+                f"subset of a bank of {len(self)} images: {error}; give a mask of that length or indices "
+                "below it"
             ) from None
 
     def sha256(self) -> str:

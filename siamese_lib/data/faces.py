@@ -1,26 +1,29 @@
 """The declared typefaces, and where they are on this machine.
 
-8 training, 2 validation and 9 test faces from Debian packages, disjoint by design family: a face, its weights and its sisters from the same drawings
-are one family. The training faces are diverse on purpose (boxed sans and serif, rounded, de-boxed, hand, brush). The test faces are those that look
-most like the nine fonts of PHD08, whose letters they carry.
+8 training, 2 validation and 9 test typefaces from Debian packages, disjoint by design family: a typeface, its
+weights and its sisters from the same drawings are one family. The training typefaces are diverse on purpose
+(boxed sans and serif, rounded, de-boxed, hand, brush). The test typefaces are those that resemble PHD08's
+nine fonts most, whose letters they carry. In the code a typeface is a `face`, as in run manifests and in the
+column of `meta`.
 
-Where the Debian faces are not all present, two PyPI packages serve as a stopgap. Its validation face is a weight of a training family, because there
-is nothing else: it is for trying things out, its manifests say `fallback`, and no published number rests on it.
+Where the Debian fonts are not all present, two PyPI packages serve as a fallback. Its validation typeface is
+a weight of a training family, because there is nothing else: it is for trying things out, its manifests say
+`fallback`, and no published number rests on it.
 
-Faces are looked for by file name in the folders of `SIAMESE_FONTS` (separated as in PATH) or, where that is unset, in the system's and the user's
-font folders, and always in the two PyPI packages.
+Fonts are found by file name in the folders of `SIAMESE_FONTS` (separated as in PATH) or, where that is unset,
+in the system's and the user's font folders, and always in the two PyPI packages.
 """
 
-import hashlib
 import importlib.util
 import os
 import warnings
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
+from siamese_lib.data.checks import whole_number
+from siamese_lib.data.font_files import designation, file_sha256
 from siamese_lib.errors import InputError
-from siamese_lib.files import cache_folder
+from siamese_lib.files import absolute, cached, files_beneath
 
 SPLITS = ("train", "validation", "test")
 RENDERER_VERSION = 1  # of the pixels that glyphs.py draws: raise it whenever they may change
@@ -38,7 +41,7 @@ class Face:
         package: Debian or PyPI package that holds it.
         sha256: of the file that the published numbers were made with.
         look: what it looks like.
-        index: face within a font collection.
+        index: of the typeface within a font collection.
         letter: the PHD08 font that it stands for, or "".
     """
 
@@ -54,14 +57,14 @@ class Face:
 
 @dataclass(frozen=True)
 class FoundFace:
-    """A face on this machine.
+    """A typeface on this machine.
 
     Attributes:
-        face: what was declared.
+        face: what is declared.
         path: the file, or None where only rendered glyphs of the declared file lie in the cache.
         sha256: of the file found (of the declared one where path is None).
-        fallback: whether it belongs to the PyPI stopgap.
-        note: how it departs from what was declared, or "".
+        fallback: whether it belongs to the PyPI fallback.
+        note: how it differs from what is declared, what of the file it is, or "".
     """
 
     face: Face
@@ -181,134 +184,131 @@ FALLBACK_FACES = {
 
 
 def declared_faces(split: str) -> list[Face]:
-    """Faces of "train", "validation" or "test" (in the order of PHD08's letters)."""
+    """Typefaces of "train", "validation" or "test" (in the order of PHD08's letters)."""
     if split not in SPLITS:
         raise InputError(f"split {split!r} is unknown; use one of {', '.join(SPLITS)}")
     return {"train": TRAIN_FACES, "validation": VALIDATION_FACES, "test": list(TEST_FACES.values())}[split]
 
 
 def find_faces(split: str) -> list[FoundFace]:
-    """The faces of a split on this machine: the declared ones where those of all three splits are there, else the PyPI stopgap, with a warning.
+    """The typefaces of a split on this machine.
 
-    A file of the declared name and another hash is taken, and its `note` says so. A face without a file counts as present where its rendered glyphs
-    lie in the cache.
+    They are the declared ones where those of all three splits are there, else the PyPI fallback, with a
+    warning. A file of the declared name with another hash is used, and its `note` says so. A typeface without
+    a file counts as present where its rendered glyphs lie in the cache.
 
     Raises:
-        InputError: unknown split, `SIAMESE_FONTS` names something that is not a folder, or there are no fonts to use.
+        InputError: unknown split, `SIAMESE_FONTS` names something that is not a folder, a font file that
+            cannot be read, or no fonts at all.
     """
     wanted = declared_faces(split)
     files = _files_by_name(font_folders())
     found = {face: _locate(face, files, fallback=False) for part in SPLITS for face in declared_faces(part)}
-    missing = [face for face, place in found.items() if place is None]
+    missing = [face for face, located in found.items() if located is None]
     if not missing:
         return [found[face] for face in wanted]
-    stopgap = {face: _locate(face, files, fallback=True) for part in SPLITS for face in FALLBACK_FACES[part]}
-    names = ", ".join(face.file for face in missing[:4]) + (
-        f" and {len(missing) - 4} more" if len(missing) > 4 else ""
-    )
+    fallback = {face: _locate(face, files, fallback=True) for part in SPLITS for face in FALLBACK_FACES[part]}
+    more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+    names = ", ".join(face.file for face in missing[:4]) + more
     packages = " ".join(sorted({face.package for face in missing}))
-    if None in stopgap.values():
-        pypi = " ".join(sorted({face.package for face, place in stopgap.items() if place is None}))
+    if None in fallback.values():
+        pypi = " ".join(sorted({face.package for face, located in fallback.items() if located is None}))
         raise InputError(
-            f"{len(missing)} of {len(found)} Hangul faces were not found ({names}); run `make fonts` (Debian packages {packages}), "
-            f"or for a stopgap `pip install {pypi}`, or set SIAMESE_FONTS to the folder that holds them"
+            f"{len(missing)} of {len(found)} Hangul typefaces were not found ({names}); run `make fonts` "
+            f"(Debian packages {packages}), or for a fallback `pip install {pypi}`, or set SIAMESE_FONTS to "
+            "the folder that holds them"
         )
     warnings.warn(
-        f"using the few faces of the PyPI stopgap: {names} not found; run `make fonts` (Debian packages {packages}) for the full set",
+        f"using the few typefaces of the PyPI fallback: {names} not found; run `make fonts` (Debian packages "
+        f"{packages}) for the full set",
         stacklevel=2,
     )
-    return [stopgap[face] for face in FALLBACK_FACES[split]]
+    return [fallback[face] for face in FALLBACK_FACES[split]]
 
 
 def font_file(path: str | Path, index: int = 0) -> FoundFace:
-    """A font file of your own as a face (its key and family are the file's name).
+    """A font file of your own as a typeface.
+
+    Key and family are the file's name. In a collection the key also has the index (`Name[1]`), for a variable
+    font the values of its axes (`Name[wght=400]`), and `note` says what they mean.
+
+    Args:
+        path: the file.
+        index: of the typeface in a collection, from 0.
 
     Raises:
-        InputError: there is no such file.
+        InputError: no such file, no such index, or a file that is no font.
     """
-    path = Path(path)
-    if not path.is_file():
+    path, index = Path(path), whole_number("index", index, 0)
+    if not os.path.isfile(path):
         raise InputError(f"font file {path} does not exist; give the path of a .ttf, .otf or .ttc file")
+    suffix, note = designation(path, index)
     digest = file_sha256(path)
-    return FoundFace(Face(path.stem, path.stem, path.name, "", digest, "", index), path, digest)
+    return FoundFace(
+        Face(path.stem + suffix, path.stem, path.name, "", digest, "", index), path, digest, note=note
+    )
 
 
 def font_folders() -> list[Path]:
-    """Folders searched for faces, in order of preference."""
+    """Folders searched for typefaces, in order of preference."""
     given = os.environ.get("SIAMESE_FONTS")
     if given:
-        folders = [Path(part) for part in given.split(os.pathsep) if part]
+        folders = [absolute(part, "SIAMESE_FONTS") for part in given.split(os.pathsep) if part]
         for folder in folders:
-            if not folder.is_dir():
+            if not os.path.isdir(folder):
                 raise InputError(
-                    f"SIAMESE_FONTS names {folder}, which is not a folder; give folders separated by {os.pathsep!r}, or unset it"
+                    f"SIAMESE_FONTS names {folder}, which is not a folder; give folders separated by "
+                    f"{os.pathsep!r}, or unset it"
                 )
     else:
-        folders = [
-            Path("/usr/share/fonts"),
-            Path.home() / ".fonts",
-            Path.home() / ".local" / "share" / "fonts",
-        ]
+        home = Path(os.path.expanduser("~"))  # remains "~" for a user without a home folder
+        own = [home / ".fonts", home / ".local" / "share" / "fonts"] if home.is_absolute() else []
+        folders = [Path("/usr/share/fonts"), *own]
     for package in PYPI_PACKAGES:
-        place = importlib.util.find_spec(
-            package
-        )  # found, not imported: importing koreanize_matplotlib changes matplotlib's settings
-        if place is not None:
-            folders.extend(Path(folder) for folder in place.submodule_search_locations or [])
+        # Found, not imported: importing koreanize_matplotlib changes matplotlib's settings.
+        specification = importlib.util.find_spec(package)
+        if specification is not None:
+            folders.extend(Path(folder) for folder in specification.submodule_search_locations or [])
     return folders
 
 
-def masters_folder() -> Path:
-    """Where rendered glyphs are kept."""
-    return cache_folder() / f"glyphs-{RENDERER_VERSION}"
-
-
-def masters_stem(sha256: str, index: int) -> str:
-    """Start of the names of all files with rendered glyphs of one face."""
-    return f"{sha256[:32]}-{index}-"
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, computed once per process for as long as size and time of the file stay the same."""
-    state = path.stat()
-    return _file_sha256(str(path), state.st_size, state.st_mtime_ns)
-
-
-@cache
-def _file_sha256(path: str, size: int, changed: int) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+def masters_name(sha256: str, index: int, alphabet: str = "*") -> str:
+    """Name within the cache of a typeface's rendered glyphs, or the pattern of all of them."""
+    return f"glyphs-{RENDERER_VERSION}/{sha256[:32]}-{index}-{alphabet}.npz"
 
 
 def _files_by_name(folders: list[Path]) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     for folder in folders:
-        for place, inner, names in os.walk(folder, followlinks=True):
-            inner.sort()  # so that the first of several editions is the same one every time
-            for name in names:
-                files.setdefault(name, []).append(Path(place) / name)
+        for path in files_beneath(folder):
+            files.setdefault(path.name, []).append(path)
     return files
 
 
 def _locate(face: Face, files: dict[str, list[Path]], fallback: bool) -> FoundFace | None:
-    paths = files.get(face.file, [])
-    for path in paths:
-        if file_sha256(path) == face.sha256:
-            return FoundFace(face, path, face.sha256, fallback)
-    if paths:
-        return FoundFace(
-            face,
-            paths[0],
-            file_sha256(paths[0]),
-            fallback,
-            f"another edition of {face.file} than the declared one",
-        )
-    if any(masters_folder().glob(masters_stem(face.sha256, face.index) + "*.npz")):
-        return FoundFace(
-            face, None, face.sha256, fallback, f"{face.file} is absent, glyphs come from the cache"
-        )
+    """The declared file, else one of its name, else glyphs in the cache; a damaged file hides no other."""
+    problems = []
+    editions = []
+    for path in files.get(face.file, []):
+        try:
+            digest = file_sha256(path)
+            if digest == face.sha256:
+                return FoundFace(face, path, digest, fallback)
+            editions.append((path, digest, designation(path, face.index)[1]))
+        except InputError as error:
+            problems.append(error)
+    if editions:
+        path, digest, note = editions[0]
+        note = f"another edition of {face.file} than the declared one" + (f"; {note}" if note else "")
+        return FoundFace(face, path, digest, fallback, note)
+    if problems:
+        raise problems[0]
+    if cached(masters_name(face.sha256, face.index)):
+        note = f"{face.file} is absent, glyphs come from the cache"
+        return FoundFace(face, None, face.sha256, fallback, note)
     return None
 
 
 def is_stopgap(manifest: dict) -> bool:
-    """Whether a run's manifest says that the few PyPI faces were used in place of the declared ones."""
+    """Whether a run's manifest says that the PyPI fallback was used in place of the declared typefaces."""
     return manifest.get("fonts", {}).get("fallback", False)

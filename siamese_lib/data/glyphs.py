@@ -1,26 +1,25 @@
-"""Glyphs of a face, rendered once at a large size, checked, and kept in the cache.
+"""Glyphs of a typeface, rendered once at a large size, checked, and kept in the cache.
 
-A font may map a character and still draw nothing, or the box of a missing glyph, or the same picture for several characters. Such characters are
-reported and left out: a network must not learn them.
+A font may map a character and still draw nothing, or the box of a missing glyph, or the same picture for
+several characters. Such characters are reported and left out: a network must not learn them.
 """
 
 import hashlib
-import warnings
-import zipfile
-import zlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from siamese_lib.data.faces import FoundFace, masters_folder, masters_stem
+from siamese_lib.data.faces import FoundFace, masters_name
+from siamese_lib.data.font_files import code_points
 from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.errors import InputError
-from siamese_lib.files import atomic_write
+from siamese_lib.files import atomic_write, cache_folder, cache_target, cached, load_arrays
 
 EM = 128
-PARALLEL = 20_000  # glyphs: fewer are drawn sooner than other processes have started
+PARALLEL = 20_000  # glyphs: fewer are rendered sooner than other processes start
 
 UNMAPPED = "not in the font"
 BLANK = "drawn blank"
@@ -32,15 +31,17 @@ _REASONS = (
     BLANK,
     NOTDEF,
 )  # what is known of a character without knowing the rest of the alphabet
+_ARRAYS = ("images", "heights", "widths", "reasons", "digests")
 
 
 @dataclass(frozen=True, eq=False)
 class Masters:
-    """Large renders of one face, one a character.
+    """Large renders of one typeface, one a character.
 
     Attributes:
         characters: the C characters asked for, in that order.
-        images: (C, H, W) uint8, grey, ink = 255, at 128 pixels an em; each ink box lies at the top left of its canvas.
+        images: (C, H, W) uint8, grey, ink = 255, at 128 pixels an em; each ink box lies at the top left of
+            its canvas.
         heights, widths: (C,) int64, pixels; 0 for a character that is left out, whose image is blank.
         problems: character left out -> reason.
         digest: fingerprint of all pixels.
@@ -67,117 +68,105 @@ def masters(face: FoundFace, characters: Sequence[str]) -> Masters:
         characters: different single characters.
 
     Raises:
-        InputError: the file is no font, draws none of the characters, or is absent while the cache lacks them; or characters repeat.
+        InputError: the file is no font, draws none of the characters, or is absent while the cache lacks
+            them; or characters repeat.
     """
-    characters = list(characters)
-    if (
-        not characters
-        or len(set(characters)) != len(characters)
-        or any(len(character) != 1 for character in characters)
-    ):
-        raise InputError(
-            f"characters to render must be one or more different single characters, got {''.join(characters)[:40]!r} ({len(characters)})"
-        )
-    glyphs = _load(_cache_file(face, characters))
+    characters = _different(characters)
+    name = _cache_name(face, characters)
+    glyphs = _load(name, len(characters))
     if glyphs is None and face.path is not None:
-        glyphs = _render_into(_cache_file(face, characters), face, characters)
+        glyphs = _render_into(cache_target(name), face, characters)
     if glyphs is None:
         glyphs = _part_of_cached_alphabet(face, characters)
     return _checked(face, characters, glyphs)
 
 
 def render_missing(faces: Sequence[FoundFace], characters: Sequence[str]) -> None:
-    """Render what the cache lacks, a face on each processor, with a bar; few glyphs are left to `masters`, one face after the other.
+    """Render what the cache lacks, one typeface a processor; few glyphs are left to `masters`.
 
     Raises:
-        InputError: a font file that cannot be read.
+        InputError: a font file that cannot be read, or characters that repeat.
     """
     import joblib
     from tqdm import tqdm
 
-    characters = list(characters)
-    missing = [
-        face for face in faces if face.path is not None and not _cache_file(face, characters).is_file()
-    ]
+    characters = _different(characters)
+    missing = [face for face in faces if face.path is not None and not cached(_cache_name(face, characters))]
     if len(missing) * len(characters) < PARALLEL or len(missing) < 2:
         return
 
     def render(face: FoundFace):
         return joblib.delayed(_render_into)(
-            _cache_file(face, characters), face, characters, progress=False, give=False
+            cache_target(_cache_name(face, characters)), face, characters, progress=False, give=False
         )
 
     work = joblib.Parallel(n_jobs=min(len(missing), joblib.cpu_count(), 8), return_as="generator_unordered")
     for _ in tqdm(
         work(map(render, missing)),
         total=len(missing),
-        desc=f"rendering {len(characters):,} glyphs a face",
-        unit="face",
+        desc=f"rendering {len(characters):,} glyphs a typeface",
+        unit="typeface",
         ascii=True,
     ):
         pass
 
 
+def _different(characters: Sequence[str]) -> list[str]:
+    characters = list(characters)
+    single = all(isinstance(c, str) and len(c) == 1 and not "\ud800" <= c <= "\udfff" for c in characters)
+    if not single or not len(set(characters)) == len(characters) > 0:
+        raise InputError(
+            "characters to render must be one or more different single characters, got "
+            f"{characters[:20]!r} ({len(characters)})"
+        )
+    return characters
+
+
 def _render_into(
     path: Path, face: FoundFace, characters: list[str], progress: bool = True, give: bool = True
 ) -> dict[str, np.ndarray] | None:
-    """Render into the cache; `give`: return what was rendered (not from another process: a large alphabet takes 250 MB)."""
+    """Render into a file of the cache.
+
+    `give`: return the renders. Another process does not: those of a large alphabet have 250 MB.
+    """
     glyphs = _render(face, characters, progress)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **glyphs)
     return glyphs if give else None
 
 
 def _checked(face: FoundFace, characters: list[str], glyphs: dict[str, np.ndarray]) -> Masters:
-    """Leaves out what cannot be used. Sameness is judged within the alphabet asked for, so it is not in the cache."""
+    """Leave out what cannot be used.
+
+    Sameness is judged within the alphabet asked for, so it is not in the cache.
+    """
     reasons = [_REASONS[code] for code in glyphs["reasons"]]
     drawn = glyphs["reasons"] == 0
     _, which, count = np.unique(glyphs["digests"], return_inverse=True, return_counts=True)
-    for place in np.flatnonzero(drawn & (count[which] > 1)):
-        reasons[place] = IDENTICAL
+    for index in np.flatnonzero(drawn & (count[which] > 1)):
+        reasons[index] = IDENTICAL
     problems = {character: reason for character, reason in zip(characters, reasons, strict=True) if reason}
     if len(problems) == len(characters):
         mapped = sum(reason != UNMAPPED for reason in reasons)
         raise InputError(
-            f"font {face.path or face.face.file} cannot be used: it maps {mapped} of the {len(characters)} characters and draws none properly; "
-            "give a font that has this alphabet"
+            f"font {face.path or face.face.file} cannot be used: it maps {mapped} of the {len(characters)} "
+            "characters and draws none properly; give a font that has this alphabet"
         )
     left_out = np.array([bool(reason) for reason in reasons])
-    images, heights, widths = (
-        glyphs["images"],
-        glyphs["heights"].astype(np.int64),
-        glyphs["widths"].astype(np.int64),
-    )
+    images = glyphs["images"]
+    heights, widths = (glyphs[name].astype(np.int64) for name in ("heights", "widths"))
     images[left_out], heights[left_out], widths[left_out] = 0, 0, 0
     digest = hashlib.sha256(np.where(left_out, 0, glyphs["digests"]).astype("<u8")).hexdigest()
     return Masters(characters, images[:, : heights.max(), : widths.max()], heights, widths, problems, digest)
 
 
 def _render(face: FoundFace, characters: list[str], progress: bool) -> dict[str, np.ndarray]:
-    from PIL import Image, ImageDraw, ImageFont
     from tqdm import tqdm
 
-    mapped = _mapped(face.path, face.face.index)
-    try:
-        font = ImageFont.truetype(
-            str(face.path), EM, index=face.face.index, layout_engine=ImageFont.Layout.BASIC
-        )
-    except OSError as error:
-        raise InputError(
-            f"font file {face.path} cannot be opened ({error}); give a .ttf, .otf or .ttc file"
-        ) from None
-    canvas = Image.new("L", (3 * EM, 3 * EM))
-    draw = ImageDraw.Draw(canvas)
-
-    def ink(character: str) -> np.ndarray:
-        canvas.paste(0, (0, 0, *canvas.size))
-        draw.text((EM, 2 * EM), character, fill=255, font=font, anchor="ls")
-        box = canvas.getbbox()
-        return np.zeros((0, 0), np.uint8) if box is None else np.asarray(canvas.crop(box))
-
-    absent = next(chr(code) for code in range(0xE000, 0xF8FF) if code not in mapped)
-    notdef = _digest(ink(absent))
+    mapped = code_points(face.path, face.face.index)
+    ink = _pen(face)
+    absent = _unmapped(mapped)
+    notdef = None if absent is None else _digest(ink(absent))
     pieces, reasons, digests = [], [], []
     # The bar appears only where this takes more than five seconds.
     for character in tqdm(
@@ -205,8 +194,8 @@ def _render(face: FoundFace, characters: list[str], progress: bool) -> dict[str,
     heights = np.array([piece.shape[0] for piece in pieces], np.uint16)
     widths = np.array([piece.shape[1] for piece in pieces], np.uint16)
     images = np.zeros((len(pieces), max(1, heights.max()), max(1, widths.max())), np.uint8)
-    for place, piece in enumerate(pieces):
-        images[place, : piece.shape[0], : piece.shape[1]] = piece
+    for image, piece in zip(images, pieces, strict=True):
+        image[: piece.shape[0], : piece.shape[1]] = piece
     return {
         "images": images,
         "heights": heights,
@@ -216,52 +205,82 @@ def _render(face: FoundFace, characters: list[str], progress: bool) -> dict[str,
     }
 
 
+def _pen(face: FoundFace) -> Callable[[str], np.ndarray]:
+    """Character -> its ink (H, W) uint8, cropped tight; (0, 0) for a blank glyph."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    path, index = face.path, face.face.index
+    try:
+        font = ImageFont.truetype(str(path), EM, index=index, layout_engine=ImageFont.Layout.BASIC)
+    except OSError as error:
+        raise InputError(
+            f"font file {path} cannot be opened ({error}); give a .ttf, .otf or .ttc file"
+        ) from None
+    canvas = Image.new("L", (3 * EM, 3 * EM))
+    draw = ImageDraw.Draw(canvas)
+
+    def ink(character: str) -> np.ndarray:
+        canvas.paste(0, (0, 0, *canvas.size))
+        try:
+            draw.text((EM, 2 * EM), character, fill=255, font=font, anchor="ls")
+        except Exception as error:  # FreeType and Pillow raise several kinds for a damaged or boundless glyph
+            reason = str(error) or type(error).__name__
+            raise InputError(
+                f"font file {path} cannot draw U+{ord(character):04X} ({reason}); install the font again, or "
+                "leave the character out"
+            ) from error
+        box = canvas.getbbox()
+        return np.zeros((0, 0), np.uint8) if box is None else np.asarray(canvas.crop(box))
+
+    return ink
+
+
+def _unmapped(mapped: set[int]) -> str | None:
+    """A character that the font does not map and so draws as its missing glyph; a private one if possible."""
+    candidates = itertools.chain(range(0xE000, 0xF900), range(0xF0000, 0x110000), range(0x21, 0xD800))
+    return next((chr(code) for code in candidates if code not in mapped), None)
+
+
 def _digest(piece: np.ndarray) -> int:
     """64 bits that stand for the pixels and their shape."""
     code = hashlib.blake2b(repr(piece.shape).encode() + piece.tobytes(), digest_size=8)
     return int.from_bytes(code.digest(), "little")
 
 
-def _mapped(path: Path, index: int) -> set[int]:
-    """Code points that the font says it has."""
-    from fontTools.ttLib import TTFont, TTLibError
-
-    try:
-        with TTFont(path, fontNumber=index, lazy=True) as font:
-            # Glyph names are not needed, and reading them makes fontTools complain about the name tables of some of these fonts.
-            font.setGlyphOrder([f"glyph{number}" for number in range(font["maxp"].numGlyphs)])
-            return set(font.getBestCmap() or {})
-    except (TTLibError, OSError, KeyError) as error:
-        raise InputError(
-            f"font file {path} (face {index}) cannot be read ({error}); give a .ttf, .otf or .ttc file"
-        ) from None
-
-
-def _cache_file(face: FoundFace, characters: Sequence[str]) -> Path:
+def _cache_name(face: FoundFace, characters: Sequence[str]) -> str:
     alphabet = hashlib.sha256("".join(characters).encode()).hexdigest()[:16]
-    return masters_folder() / f"{masters_stem(face.sha256, face.face.index)}{alphabet}.npz"
+    return masters_name(face.sha256, face.face.index, alphabet)
 
 
-def _load(path: Path) -> dict[str, np.ndarray] | None:
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in ("images", "heights", "widths", "reasons", "digests")}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
-        warnings.warn(f"cached glyphs {path} are damaged; rendering them again", stacklevel=3)
-        return None
+def _load(name: str, count: int) -> dict[str, np.ndarray] | None:
+    """Renders of `count` characters from the cache."""
+
+    def fits(arrays: dict[str, np.ndarray]) -> bool:
+        images, heights, widths, reasons, digests = (arrays[each] for each in _ARRAYS)
+        return (
+            images.dtype == np.uint8
+            and images.ndim == 3
+            and all(len(values) == count for values in arrays.values())
+            and all(values.shape == (count,) for values in (heights, widths, reasons, digests))
+            and heights.max() <= images.shape[1]
+            and widths.max() <= images.shape[2]
+            and reasons.max() < len(_REASONS)
+        )
+
+    return next(filter(None, (load_arrays(path, _ARRAYS, fits) for path in cached(name))), None)
 
 
 def _part_of_cached_alphabet(face: FoundFace, characters: list[str]) -> dict[str, np.ndarray]:
-    """For a face without a file: any characters of an alphabet whose renders are in the cache."""
+    """For a typeface without a file: any characters of an alphabet whose renders are in the cache."""
     for count in (2350, 11172):
-        alphabet = {character: place for place, character in enumerate(hangul_classes(count))}
-        glyphs = _load(_cache_file(face, list(alphabet))) if alphabet.keys() >= set(characters) else None
-        if glyphs is not None:
-            places = [alphabet[character] for character in characters]
-            return {name: values[places] for name, values in glyphs.items()}
+        alphabet = {character: index for index, character in enumerate(hangul_classes(count))}
+        if alphabet.keys() >= set(characters):
+            glyphs = _load(_cache_name(face, list(alphabet)), len(alphabet))
+            if glyphs is not None:
+                indices = [alphabet[character] for character in characters]
+                return {name: values[indices] for name, values in glyphs.items()}
     raise InputError(
-        f"{face.face.file} is not on this machine, and the cache {masters_folder()} lacks these {len(characters)} characters of it; "
-        "run `make fonts`, set SIAMESE_FONTS, or pack this alphabet on a machine that has the fonts (`python -m siamese_lib data --pack DIR`)"
+        f"{face.face.file} is not on this machine, and the cache {cache_folder()} lacks these "
+        f"{len(characters)} characters of it; run `make fonts`, set SIAMESE_FONTS, or pack this alphabet on "
+        "a machine that has the fonts (`python -m siamese_lib data --pack DIR`)"
     )

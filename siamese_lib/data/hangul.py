@@ -1,4 +1,4 @@
-"""Synthetic Hangul: every syllable of a class list in every face of a split."""
+"""Synthetic Hangul: every syllable of a class list in every typeface of a split."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from siamese_lib.data.bank import ImageBank
+from siamese_lib.data.checks import whole_number
 from siamese_lib.data.faces import RENDERER_VERSION, SPLITS, FoundFace, find_faces
-from siamese_lib.data.framing import frame
+from siamese_lib.data.framing import FRAMINGS, frame
 from siamese_lib.data.glyphs import EM, masters, render_missing
 from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.errors import InputError
@@ -19,27 +20,33 @@ def load_hangul(
     framing: str = "aspect",
     characters: Sequence[str] | None = None,
 ) -> ImageBank:
-    """One clean image of every syllable in every face of a split (section 4.1: synthetic training data).
+    """One clean image of every syllable in every typeface of a split (section 4.1: synthetic training data).
 
     Args:
         num_classes: 2350 (KS X 1001) or 11172 (all modern syllables).
-        split: "train" (8 faces), "validation" (2) or "test" (9, without PHD08's degradations; see `iter_simulated_phd08` for those).
+        split: "train" (8 typefaces), "validation" (2) or "test" (9, without PHD08's degradations, for which
+            see `iter_simulated_phd08`).
         framing: "aspect" (keeps proportions) or "square" (stretches).
         characters: use these characters as the classes instead.
 
     Returns:
-        Bank in face-major order: all syllables of the first face in class order, then those of the second, and so on. Glyphs that a face does not
-        draw properly are not in it, so a class may have fewer images than there are faces. `meta` has the column `face`, the key of the face.
+        Bank ordered by typeface: all syllables of the first in class order, then those of the second, and so
+        on. Glyphs that a typeface does not draw properly are not in it, so a class may have fewer images than
+        there are typefaces. `meta` has the column `face`, the key of the typeface.
 
     Raises:
-        InputError: unknown class count, split or framing, no usable fonts, or a class that no face of the split can draw.
+        InputError: unknown class count, split or framing, no usable fonts, or a class that no typeface of the
+            split can draw.
     """
     import pandas as pd
 
+    if framing not in FRAMINGS:
+        raise InputError(f"framing {framing!r} is unknown; use one of {', '.join(FRAMINGS)}")
     classes = _classes(num_classes, characters)
     images, labels, keys = [], [], []
-    render_missing(find_faces(split), classes)
-    for found in find_faces(split):
+    faces = find_faces(split)
+    render_missing(faces, classes)
+    for found in faces:
         glyphs = masters(found, classes)
         drawn = np.flatnonzero(glyphs.usable)
         images.append(frame(glyphs.images, glyphs.heights, glyphs.widths, framing).numpy()[drawn])
@@ -52,18 +59,22 @@ def load_hangul(
     if len(undrawn):
         sample = "".join(classes[label] for label in undrawn[:10])
         raise InputError(
-            f"{len(undrawn)} of the {len(classes)} classes are drawn by no face of the {split} split ({sample}); leave them out of characters"
+            f"{len(undrawn)} of the {len(classes)} classes are drawn by no typeface of the {split} split "
+            f"({sample}); leave them out of characters"
         )
     return bank
 
 
 def font_manifest(*splits: str, num_classes: int = 2350, characters: Sequence[str] | None = None) -> dict:
-    """What the images of some splits (default: all three) were drawn with, ready for JSON and the same on every machine with the same fonts.
+    """What the images of some splits (default: all three) are drawn with.
+
+    It is the same on all machines with the same fonts.
 
     Returns:
-        `fallback` (bool), `em`, `renderer`, `classes` and `faces`: for each split a list of key, letter, family, file, sha256, `declared` (whether
-        that is the hash written in this package), `glyphs` used, `left_out` (reason -> count and the first characters) and `pixels`, a fingerprint
-        of the renders.
+        Ready for JSON: `fallback` (bool), `em`, `renderer`, `classes` and `faces`: for each split a list of
+        key, letter, family, file, sha256, `declared` (whether that is the hash written in this package),
+        `glyphs` used, `left_out` (reason -> count and the first characters) and `pixels`, a fingerprint of
+        the renders.
     """
     classes = _classes(num_classes, characters)
     faces = {split: find_faces(split) for split in splits or SPLITS}
@@ -79,21 +90,22 @@ def font_manifest(*splits: str, num_classes: int = 2350, characters: Sequence[st
 def largest_overlap(
     sample: int = 98, faces: Sequence[FoundFace] | None = None, against: Sequence[FoundFace] | None = None
 ) -> tuple[float, str, str]:
-    """How alike the most similar pair of a training or validation face and a test face is, as a check that no test face is a training face renamed.
+    """The most similar pair of a training or validation typeface and a test typeface.
 
-    The measure is the correlation of framed glyphs, averaged over characters that both faces draw. Two copies of one face give 1, two weights of one
-    about 0.8.
+    It checks that no test typeface is a training typeface under another name. The measure is the correlation
+    of framed glyphs, averaged over characters that both draw. Two copies of one typeface give 1, two weights
+    of one about 0.8.
 
     Args:
-        sample: how many characters, spread evenly over the 2,350.
-        faces: default the training and validation faces.
-        against: default the test faces.
+        sample: number of characters, spread evenly over the 2,350.
+        faces: default the training and validation typefaces.
+        against: default the test typefaces.
 
     Returns:
-        (correlation, key of the face, key of the test face).
+        (correlation, key of the typeface, key of the test typeface).
     """
     classes = hangul_classes(2350)
-    characters = classes[:: max(1, len(classes) // sample)]
+    characters = classes[:: max(1, len(classes) // whole_number("sample", sample, 1))]
     faces = [*find_faces("train"), *find_faces("validation")] if faces is None else list(faces)
     against = find_faces("test") if against is None else list(against)
     ours, theirs = [[_standardised(face, characters) for face in listed] for listed in (faces, against)]
@@ -101,21 +113,16 @@ def largest_overlap(
     for face, (glyphs, drawn) in zip(faces, ours, strict=True):
         for other, (others, also) in zip(against, theirs, strict=True):
             both = drawn & also
-            alike.append(
-                (float((glyphs[both] * others[both]).sum(axis=1).mean()), face.face.key, other.face.key)
-            )
+            overlap = float((glyphs[both] * others[both]).sum(axis=1).mean())
+            alike.append((overlap, face.face.key, other.face.key))
     return max(alike)
 
 
 def _standardised(face: FoundFace, characters: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Framed glyphs (C, 1369) of zero mean and unit length, and which of them are drawn (C,)."""
     glyphs = masters(face, characters)
-    flat = (
-        frame(glyphs.images, glyphs.heights, glyphs.widths)
-        .numpy()
-        .reshape(len(characters), -1)
-        .astype(np.float64)
-    )
+    framed = frame(glyphs.images, glyphs.heights, glyphs.widths).numpy()
+    flat = framed.reshape(len(characters), -1).astype(np.float64)
     flat -= flat.mean(axis=1, keepdims=True)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12), glyphs.usable
 

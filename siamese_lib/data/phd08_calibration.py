@@ -1,7 +1,9 @@
-"""How far simulated PHD08 bitmaps are from real ones: size, ink, roughness of straight edges, and whether a classifier can tell them apart.
+"""How far simulated PHD08 bitmaps are from real ones.
 
-Glyphs of two typefaces are never of one shape, their straight edges are. A strip is a piece of such an edge: `LENGTH` rows in a row, each with
-paper, one change to ink within `REACH` pixels, and ink. Its positions are whole pixels; what differs from a straight line is roughness.
+Compared are size, ink, the roughness of straight edges, and whether a classifier tells them apart. Glyphs of
+two typefaces have different shapes, but their straight edges are alike. A strip is a piece of such an edge:
+`LENGTH` successive rows, each with paper, one change to ink within `REACH` pixels, and ink. Its positions are
+whole pixels; the deviation from a straight line is roughness.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,8 +14,10 @@ import numpy as np
 
 from siamese_lib.data.glyphs import masters
 from siamese_lib.data.hangul_classes import hangul_classes
-from siamese_lib.data.phd08 import FIELDS, chosen_variants, class_files, parse_file
+from siamese_lib.data.phd08 import class_files
+from siamese_lib.data.phd08_records import parse_file
 from siamese_lib.data.phd08_simulated import scans, simulated_faces
+from siamese_lib.data.phd08_variants import FIELDS, chosen_variants
 from siamese_lib.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,9 +32,9 @@ class Measures(NamedTuple):
     """What is compared of N bitmaps.
 
     Attributes:
-        table: a line each: character, font, fs, cp, re, th, sl, height, width and ink in pixels.
+        table: one row a bitmap: character, font, fs, cp, re, th, sl, height, width and ink in pixels.
         strips: (M, LENGTH) int8 of their straight edges on all four sides, see `edge_strips`.
-        owner: (M,) the line of `table` that a strip is of.
+        owner: (M,) row of `table` that a strip belongs to.
     """
 
     table: "pd.DataFrame"
@@ -50,7 +54,7 @@ class Measures(NamedTuple):
 def measure_real(
     folder: Path | str | None = None, variants: int | Iterable[Sequence[int]] | None = None
 ) -> Measures:
-    """Of all real class files in `folder` (default: phd08/ in the data folder).
+    """Measures of all real class files in `folder` (default: phd08/ in the data folder).
 
     Raises:
         InputError: see `siamese_lib.data.phd08.iter_phd08`.
@@ -68,7 +72,7 @@ def measure_simulated(
     fonts: str | Iterable[str] | None = None,
     seed: int = 0,
 ) -> Measures:
-    """Of simulated bitmaps of these characters; arguments as in `siamese_lib.data.phd08_simulated.iter_simulated_phd08`."""
+    """Measures of simulated bitmaps of these characters; see `iter_simulated_phd08` for the arguments."""
     parts = []
     for letter, found in simulated_faces(fonts).items():
         for variant, pieces in scans(
@@ -85,7 +89,7 @@ def measure_simulated(
                     **dict(zip(FIELDS, variant, strict=True)),
                     "character": [characters[number] for number in numbers],
                 }
-                parts.append((columns, *(each.numpy() for each in bitmaps)))
+                parts.append((columns, *(tensor.numpy() for tensor in bitmaps)))
     return _measures(parts)
 
 
@@ -99,21 +103,26 @@ def _measures(parts: list[tuple[dict, np.ndarray, np.ndarray, np.ndarray]]) -> M
         )
         for turned in (bits, np.swapaxes(bits, 1, 2)):
             for side in (turned, turned[:, :, ::-1]):
-                found, of = edge_strips(side)
-                strips.append(found)
-                owners.append(of + before)
+                on_this_side, bitmap = edge_strips(side)
+                strips.append(on_this_side)
+                owners.append(bitmap + before)
         before += len(bits)
     return Measures(pd.concat(tables, ignore_index=True), np.concatenate(strips), np.concatenate(owners))
 
 
 def size_and_ink(table: "pd.DataFrame") -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """From `Measures.table`: height and width by FS and by RE, relative to index 0 (3,) each; ink (3, 3) [CP][TH], relative to CP 0 and TH 1."""
+    """Mean size and ink of the rows of `Measures.table`.
+
+    Returns:
+        Height and width by FS and by RE, relative to index 0, (3,) each; ink (3, 3) [CP][TH], relative to CP
+            0 and TH 1.
+    """
     sizes = {
         index: table.groupby(index)[["height", "width"]].mean().mean(axis=1).to_numpy()
         for index in ("fs", "re")
     }
     ink = table.groupby(["cp", "th"]).ink.mean().unstack().to_numpy()
-    return {index: each / each[0] for index, each in sizes.items()}, ink / ink[0, 1]
+    return {index: size / size[0] for index, size in sizes.items()}, ink / ink[0, 1]
 
 
 def edge_strips(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,8 +132,8 @@ def edge_strips(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         bits: (N, H, W), nonzero = ink; zeros outside the glyph.
 
     Returns:
-        positions (M, LENGTH) int8 in 0..REACH, and the number of its bitmap for each strip (M,). Strips of a bitmap do not overlap. An edge that
-        leans by more than a pixel over the strip is none.
+        Positions (M, LENGTH) int8 in 0..REACH, and the number of each strip's bitmap (M,). Strips of a bitmap
+        do not overlap. An edge that leans by more than a pixel over the strip does not count.
     """
     ink = np.pad(np.asarray(bits) != 0, ((0, 0), (0, 0), (PAPER + REACH, 0)))
     width = PAPER + REACH + INK
@@ -133,18 +142,15 @@ def edge_strips(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     fits = (
         ~rows[..., :PAPER].any(-1) & rows[..., -INK:].all(-1) & ~(middle[..., :-1] & ~middle[..., 1:]).any(-1)
     )
-    place = np.where(fits, REACH - middle.sum(-1), -1).astype(
-        np.int8
-    )  # (N, H, W'): paper pixels before the edge
+    # (N, H, W'): paper pixels before the edge
+    place = np.where(fits, REACH - middle.sum(-1), -1).astype(np.int8)
     whole = place.shape[1] // LENGTH * LENGTH
-    blocks = (
-        place[:, :whole].reshape(len(place), whole // LENGTH, LENGTH, place.shape[2]).swapaxes(2, 3)
-    )  # (N, blocks, W', LENGTH)
+    # (N, blocks, W', LENGTH)
+    blocks = place[:, :whole].reshape(len(place), whole // LENGTH, LENGTH, place.shape[2]).swapaxes(2, 3)
     half = LENGTH // 2
     lean = np.abs(blocks[..., half:].mean(-1) - blocks[..., :half].mean(-1)) * LENGTH / half / 2
-    centred = (
-        np.abs(blocks.mean(-1) - REACH / 2) <= 0.5
-    )  # of the windows that hold an edge, the one in whose middle it lies
+    # of the windows that hold an edge, the one in whose middle it lies
+    centred = np.abs(blocks.mean(-1) - REACH / 2) <= 0.5
     image, block, column = np.nonzero((blocks >= 0).all(-1) & centred & (lean <= 1))
     first = (
         np.r_[True, (np.diff(image) != 0) | (np.diff(block) != 0) | (np.diff(column) > 1)]
@@ -155,7 +161,7 @@ def edge_strips(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def roughness(strips: np.ndarray) -> float:
-    """Sd in pixels of the positions (M, LENGTH) about the straight line of each strip.
+    """Standard deviation in pixels of positions (M, LENGTH) about the straight line of each strip.
 
     Raises:
         InputError: no strip.
@@ -172,9 +178,11 @@ def _residuals(strips: np.ndarray) -> np.ndarray:
 
 
 def separability(real: Measures, simulated: Measures, seed: int = 0) -> float:
-    """Two-sample test: area under the ROC curve of a random forest that is to tell real strips from simulated ones.
+    """Two-sample test of real against simulated strips.
 
-    It learns on two thirds of the fonts and is tested on the others, three times; 0.5 is guessing, 1 is certainty.
+    It is the area under the ROC curve of a random forest that tells them apart. The forest learns on two
+        thirds of the fonts and is tested on the others, three times; 0.5 is guessing, 1
+        is certainty.
 
     Raises:
         InputError: fewer than three fonts in common.
@@ -185,23 +193,12 @@ def separability(real: Measures, simulated: Measures, seed: int = 0) -> float:
 
     if len(set(real.fonts()) & set(simulated.fonts())) < 3:
         raise InputError("the two-sample test needs three fonts that both sides have")
-    fonts, strips = (
-        np.concatenate([real.fonts(), simulated.fonts()]),
-        np.concatenate([real.strips, simulated.strips]),
-    )
+    fonts = np.concatenate([real.fonts(), simulated.fonts()])
+    strips = np.concatenate([real.strips, simulated.strips])
     residuals, steps = _residuals(strips), np.abs(np.diff(strips.astype(float), axis=1))
     lag = (residuals[:, 1:] * residuals[:, :-1]).sum(1)
-    features = np.column_stack(
-        [
-            residuals,
-            residuals.std(1),
-            np.ptp(residuals, axis=1),
-            lag,
-            steps.sum(1),
-            steps.max(1),
-            (steps > 0).sum(1),
-        ]
-    )
+    of_residuals = [residuals, residuals.std(1), np.ptp(residuals, axis=1), lag]
+    features = np.column_stack([*of_residuals, steps.sum(1), steps.max(1), (steps > 0).sum(1)])
     is_real = np.arange(len(strips)) < len(real.strips)
     forest = RandomForestClassifier(300, min_samples_leaf=20, class_weight="balanced", random_state=seed)
     score = cross_val_predict(

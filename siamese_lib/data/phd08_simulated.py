@@ -1,16 +1,20 @@
-"""Simulated PHD08: nine test faces, printed, photocopied, scanned, thresholded and tilted as PHD08's were, for whoever lacks the real files.
+"""Simulated PHD08, for whoever lacks the real files.
 
-From a glyph at 128 pixels an em to one bitmap:
+Nine test typefaces are printed, photocopied, scanned, thresholded and tilted as PHD08's fonts were. From a
+glyph at 128 pixels an em to one bitmap:
 
-1. scan: one warp scales to the em of the point size and resolution and tilts. The glyph is averaged over squares of 2 or 3 pixels first and sampled
-   linearly, which together blur like a scanner's pixel. Where the pixel grid falls on the glyph is random.
-2. photocopies and threshold move every edge by the measured offset (`EDGE_OFFSET`) and roughen it (`EDGE_JITTER`): white noise where the grey is
-   neither ink nor paper. Both are pixels of displacement, turned into grey by the profile of a straight edge.
+1. scan: one warp scales to the em of the point size and resolution and tilts. The glyph is first averaged
+   over squares of 2 or 3 pixels and then sampled linearly, which together blur as a scanner does. The
+   position of the pixel grid is random.
+2. photocopies and threshold move every edge by the measured offset (`EDGE_OFFSET`) and roughen it
+   (`EDGE_JITTER`): white noise where the grey is neither ink nor paper. Both are displacements in pixels,
+   turned into grey by the profile of a straight edge.
 3. binarise, crop to the ink, frame.
 
-What is random belongs to a scan: it depends on seed, font, FS, CP, RE and character, and not on the alphabet, the batch or the order. As in PHD08,
-TH and SL are further treatments of the same scan and share its noise. One device type always gives the same bits; between CPU and GPU a pixel in a
-great many differs, where rounding decides about a threshold.
+The random numbers belong to a scan: they depend on seed, font, FS, CP, RE and character, and not on the
+alphabet, the batch or the order. As in PHD08, TH and SL are further treatments of the same scan and share its
+noise. One device type always gives the same bits; between CPU and GPU very few pixels differ, where rounding
+decides about a threshold.
 """
 
 import hashlib
@@ -23,34 +27,33 @@ import torch
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, pad
 
 from siamese_lib.data.bank import ImageBank
+from siamese_lib.data.checks import whole_number
 from siamese_lib.data.faces import FoundFace, find_faces
 from siamese_lib.data.framing import FRAMINGS, frame, tight
 from siamese_lib.data.glyphs import EM, Masters, masters
 from siamese_lib.data.hangul_classes import hangul_classes
-from siamese_lib.data.phd08 import FIELDS, chosen_fonts, chosen_variants, write_phd08
+from siamese_lib.data.phd08_records import write_phd08
+from siamese_lib.data.phd08_variants import FIELDS, chosen_fonts, chosen_variants
 from siamese_lib.errors import InputError
 
-SIMULATOR_VERSION = 2  # raise it whenever a bitmap may change: tests of finished runs are then made anew
+SIMULATOR_VERSION = 2  # raise it whenever a bitmap may change: finished runs are then tested anew
 POINTS = (12, 13, 14)  # by FS
 DPI = (200, 240, 280)  # by RE
 CLOCKWISE = (3.15, 0.0, -3.18)  # degrees as displayed, by SL
-# Outward displacement of edges in pixels, [RE][CP][TH], and sd of its jitter along a straight edge, [RE][CP], the mean of both directions:
-# measured on three real classes. The first is relative to CP 0, TH 1.
+# Measured on three real classes: outward displacement of edges in pixels, [RE][CP][TH], relative to CP 0 and
+# TH 1; standard deviation of its jitter along a straight edge, [RE][CP], the mean of both directions.
 EDGE_OFFSET = (
     ((0.08, 0.00, -0.06), (0.00, -0.08, -0.14), (-0.07, -0.14, -0.22)),
     ((0.15, 0.00, -0.15), (0.03, -0.13, -0.28), (-0.05, -0.21, -0.35)),
     ((0.12, 0.00, -0.12), (-0.03, -0.16, -0.28), (-0.11, -0.24, -0.37)),
 )
 EDGE_JITTER = ((0.095, 0.135, 0.175), (0.100, 0.190, 0.235), (0.125, 0.225, 0.290))
-ROUGHER = (
-    1.0,
-    1.1,
-    1.1,
-)  # by CP: how much more jitter makes straight edges as rough as those of real glyphs (compare.roughness)
+# By CP: factor on the jitter that makes straight edges as rough as real ones (phd08_calibration.roughness).
+ROUGHER = (1.0, 1.1, 1.1)
 # Measured on the same classes, upright: height and width by FS and RE, ink in pixels [CP][TH].
 SIZE = {"fs": (1, 1.082, 1.176), "re": (1, 1.2015, 1.4058)}
 INK = ((1.075, 1, 0.933), (1.001, 0.927, 0.855), (0.957, 0.882, 0.811))
-STOPGAP_FONT = "G"  # letter of the one face of the PyPI stopgap
+FALLBACK_FONT = "G"  # letter of the single typeface of the PyPI fallback
 
 _SLOPE = 0.75
 _LARGEST = 1.1  # em: no glyph may be higher or wider
@@ -68,19 +71,22 @@ def iter_simulated_phd08(
     device: str | torch.device = "cpu",
     characters: Sequence[str] | None = None,
 ) -> Iterator[ImageBank]:
-    """Simulated bitmaps of all classes, one bank for each font and variant, fonts and variants in the order of the real files.
+    """Simulated bitmaps of all classes, one bank for each font and variant, in the order of the real files.
 
     Args:
         num_classes: 2350 or 11172.
-        variants: a count (1, 9, 27, 81, 243: see `siamese_lib.data.phd08.variant_indices`) or tuples (fs, cp, re, th, sl).
-        fonts: letters among S G M N B D Y H1 H2; None for all there are. With the PyPI stopgap there is one face, called G.
-        seed: of the noise.
+        variants: a count (1, 9, 27, 81, 243: see `siamese_lib.data.phd08.variant_indices`) or tuples (fs, cp,
+            re, th, sl).
+        fonts: letters among S G M N B D Y H1 H2; None for all there are. The PyPI fallback has a single one,
+            G.
+        seed: of the noise, a whole number.
         framing: "aspect" or "square", see `siamese_lib.data.framing.frame`.
         device: where the work is done.
         characters: use these characters as the classes instead.
 
     Yields:
-        ImageBank with meta columns font, fs, cp, re, th, sl. Characters that a face does not draw properly are not in it.
+        ImageBank with meta columns font, fs, cp, re, th, sl. Characters that a typeface does not draw
+        properly are not in it.
 
     Raises:
         InputError: unknown settings, no usable fonts, or a glyph larger than 1.1 em.
@@ -97,9 +103,9 @@ def iter_simulated_phd08(
         ):
             framed, labels = [], []
             for numbers, bitmaps, heights, widths in parts:
-                seen = heights.cpu().numpy() > 0  # all of them, unless the threshold swallows a whole glyph
-                framed.append(frame(bitmaps, heights, widths, framing).cpu().numpy()[seen])
-                labels.append(numbers[seen].astype(np.int64))
+                inked = heights.cpu().numpy() > 0  # all of them, unless the threshold removes a whole glyph
+                framed.append(frame(bitmaps, heights, widths, framing).cpu().numpy()[inked])
+                labels.append(numbers[inked].astype(np.int64))
             meta = pd.DataFrame(
                 {"font": letter, **dict(zip(FIELDS, variant, strict=True))},
                 index=range(sum(map(len, labels))),
@@ -114,15 +120,17 @@ def write_simulated_phd08(
     seed: int = 0,
     characters: Sequence[str] | None = None,
 ) -> list[Path]:
-    """Write the bitmaps of `iter_simulated_phd08`, before framing, as class files in the format of PHD08: 3 MB a class with all fonts and variants.
+    """Write the bitmaps of `iter_simulated_phd08`, before framing, as class files in the format of PHD08.
+
+    A class with all fonts and variants has 3 MB.
 
     Args:
-        folder: the files 가.txt ... go here.
+        folder: where the files 가.txt ... are written.
         variants, fonts, seed: as there.
         characters: KS X 1001 syllables; default all 2,350.
 
     Returns:
-        The files, in the order of the characters. One that no face draws has no file.
+        The files, in the order of the characters. A character that no typeface draws has no file.
 
     Raises:
         InputError: as there, or a folder that cannot be written.
@@ -135,29 +143,30 @@ def write_simulated_phd08(
         for letter, glyphs in drawn.items():
             here = np.arange(start, min(start + _FILES, len(classes)))
             for variant, parts in scans(letter, glyphs, here, variants, seed, "cpu"):
-                for numbers, *found in parts:
-                    for number, bits, height, width in zip(
-                        numbers, *(each.numpy() for each in found), strict=True
-                    ):
+                for numbers, *bitmaps in parts:
+                    arrays = (tensor.numpy() for tensor in bitmaps)
+                    for number, bits, height, width in zip(numbers, *arrays, strict=True):
                         if height:
                             records[classes[number]].append((letter, variant, bits[:height, :width]))
-        for name in [name for name, of in records.items() if of]:
-            written.append(Path(folder) / f"{name}.txt")
-            write_phd08(written[-1], records[name])
+        for character, bitmaps in records.items():
+            if bitmaps:
+                written.append(Path(folder) / f"{character}.txt")
+                write_phd08(written[-1], bitmaps)
     return written
 
 
 def simulated_faces(fonts: str | Iterable[str] | None = None) -> dict[str, FoundFace]:
-    """PHD08 letter -> test face that stands for it, those of `fonts` that there are.
+    """PHD08 letter -> test typeface that stands for it, those of `fonts` that this machine has.
 
     Raises:
         InputError: unknown letters, no usable fonts, or none of those asked for.
     """
-    faces = {found.face.letter or STOPGAP_FONT: found for found in find_faces("test")}
+    faces = {found.face.letter or FALLBACK_FONT: found for found in find_faces("test")}
     wanted = chosen_fonts(fonts)
     if not any(letter in faces for letter in wanted):
         raise InputError(
-            f"of the fonts {' '.join(wanted)} none is there, only {' '.join(faces)}; run `make fonts`, or choose of these"
+            f"of the fonts {' '.join(wanted)} none is there, only {' '.join(faces)}; run `make fonts`, or "
+            "choose one of these"
         )
     return {letter: faces[letter] for letter in wanted if letter in faces}
 
@@ -173,17 +182,18 @@ def scans(
     seed: int,
     device: str | torch.device,
 ) -> Iterator[tuple[Sequence[int], Scans]]:
-    """Glyphs of one face, scanned.
+    """Glyphs of one typeface, scanned.
 
     Args:
         letter: PHD08 font.
-        glyphs: of the face.
+        glyphs: of the typeface.
         numbers: (n,) which of its characters; those that it does not draw properly are left out.
         variants: tuples (fs, cp, re, th, sl).
         seed, device: see `iter_simulated_phd08`.
 
     Yields:
-        A variant and its scans in pieces: numbers (m,) of the characters, and `tight` bitmaps (m, H, W) with heights and widths (m,).
+        A variant and its scans in pieces: numbers (m,) of the characters, and `tight` bitmaps (m, H, W) with
+        heights and widths (m,).
     """
     drawn = numbers[glyphs.usable[numbers]]
     if not len(drawn):
@@ -205,7 +215,8 @@ def scans(
 def edge_profile(place: float) -> float:
     """Grey of a straight edge at `place`, counted towards the ink in units of the averaged squares.
 
-    Averaging over squares and sampling linearly together smooth by the quadratic B-spline, whose integral this is: 0.5 at 0, slope 0.75 there.
+    Averaging over squares and sampling linearly together smooth by the quadratic B-spline. This is its
+    integral: 0.5 at 0, with a slope of 0.75.
     """
     if abs(place) <= 0.5:
         return 0.5 + _SLOPE * place - place**3 / 3
@@ -214,7 +225,7 @@ def edge_profile(place: float) -> float:
 
 
 class Sheet:
-    """All glyphs of one face on a device, ready to be scanned.
+    """All glyphs of one typeface on a device, ready to be scanned.
 
     Args:
         letter: PHD08 font.
@@ -237,25 +248,31 @@ class Sheet:
         if max(heights.max(), widths.max()) > _LARGEST * EM:
             largest = characters[int(np.maximum(heights, widths).argmax())]
             raise InputError(
-                f"{largest!r} is larger than {_LARGEST} em in font {letter}; the simulator is for Hangul syllables, leave it out"
+                f"{largest!r} is larger than {_LARGEST} em in font {letter}; the simulator is for Hangul "
+                "syllables, leave it out"
             )
-        self.letter, self.seed = letter, seed
+        self.letter, self.seed = letter, whole_number("seed", seed, 0)
         height, width = images.shape[1:]
         averaged: dict[int, list[torch.Tensor]] = {2: [], 3: []}
-        for start in range(0, len(images), _CHUNK):  # in parts: all of 11,172 glyphs as float would take 1 GB
+        for start in range(0, len(images), _CHUNK):  # in parts: all 11,172 glyphs as floats would take 1 GB
             grey = torch.as_tensor(images[start : start + _CHUNK], device=device)[:, None].float() / 255
             grey = pad(grey, (0, -width % 6, 0, -height % 6))
             for factor, parts in averaged.items():
                 parts.append(avg_pool2d(grey, factor))
         self._averaged = {factor: torch.cat(parts) for factor, parts in averaged.items()}
-        self._centres = torch.as_tensor(
-            np.stack([widths, heights], axis=1) / 2, dtype=torch.float32, device=device
-        )  # (C, 2) x, y in pixels
+        centres = np.stack([widths, heights], axis=1) / 2
+        self._centres = torch.as_tensor(centres, dtype=torch.float32, device=device)  # (C, 2) x, y in pixels
         self._codes = torch.tensor([ord(character) for character in characters], device=device)
         self._scan: tuple[int, ...] | None = None
 
     def scan(self, variant: Sequence[int], part: slice) -> torch.Tensor:
-        """(fs, cp, re, th, sl) -> bitmaps (n, S, S) uint8 of 0 and 255 of the characters in `part`, at native resolution with room around."""
+        """Bitmaps (n, S, S) uint8, 0 and 255, of the characters in `part`, at native resolution with a
+        margin.
+
+        Args:
+            variant: (fs, cp, re, th, sl).
+            part: of the characters.
+        """
         fs, cp, re, th, sl = variant
         em = POINTS[fs] / 72 * DPI[re]
         side = math.ceil(_LARGEST * 1.06 * em) + 2  # 1.06: room for the tilt
@@ -263,7 +280,8 @@ class Sheet:
         phase, noise = self._random((fs, cp, re), part, side)
         grey = self._warp(em, CLOCKWISE[sl], side, factor, phase, part)
         blur = factor * em / EM  # canvas pixels
-        # Rounding to whole pixels turns a jitter of sd s, over random positions of the edge, into a variance of s / sqrt(pi).
+        # Rounding to whole pixels turns a jitter of standard deviation s, over random positions of the edge,
+        # into a variance of s / sqrt(pi).
         jitter = (ROUGHER[cp] * EDGE_JITTER[re][cp]) ** 2 * math.sqrt(math.pi)
         grey = grey + (4 * jitter * _SLOPE / blur) * noise * (grey * (1 - grey))
         return (grey > edge_profile(-EDGE_OFFSET[re][cp][th] / blur)).to(torch.uint8) * 255
@@ -271,7 +289,7 @@ class Sheet:
     def _warp(
         self, em: float, clockwise: float, side: int, factor: int, phase: torch.Tensor, part: slice
     ) -> torch.Tensor:
-        """(n, S, S) grey in [0, 1]: centres of the glyphs lie at the centre of the canvas plus `phase` (n, 2) pixels, x and y."""
+        """(n, S, S) grey in [0, 1]; glyphs are centred on the canvas plus `phase` (n, 2) pixels, x and y."""
         source = self._averaged[factor][part]
         size = torch.tensor([source.shape[3], source.shape[2]], device=source.device)
         cosine, sine = math.cos(math.radians(clockwise)), math.sin(math.radians(clockwise))
@@ -288,9 +306,13 @@ class Sheet:
     def _random(
         self, scan: tuple[int, int, int], part: slice, side: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of each character in `part`, the position of the pixel grid (n, 2) in [-0.5, 0.5) and standard normal noise (n, side, side).
+        """Random numbers of the characters in `part`.
 
-        Drawn on the CPU once a scan, indexed by code point. The noise of a character is a window into one long strip at a hashed place.
+        They are drawn on the CPU once a scan and indexed by code point. The noise of a character is a window,
+        at a hashed place, into one long strip.
+
+        Returns:
+            Position of the pixel grid (n, 2) in [-0.5, 0.5), and standard normal noise (n, side, side).
         """
         if scan != self._scan:
             key = hashlib.sha256(repr((self.seed, self.letter, scan)).encode()).digest()

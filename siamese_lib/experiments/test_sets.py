@@ -184,12 +184,8 @@ def hangul_stream(
         return _among(banks, every), _simulated_facts(config, variants)
     if config.num_classes < 2350:
         raise NotThere(f"PHD08 has 2,350 classes, the network {config.num_classes}")
-    folder = data_folder() / "phd08"
-    if not folder.is_dir() or not any(folder.glob("*.txt")):
-        raise NotThere(
-            f"no class files in {folder}; unpack PHD08 and set SIAMESE_DATA to the folder above phd08/"
-        )
-    return _among(iter_phd08(folder, framing=config.framing), every), {"files": len(class_files(folder))}
+    facts = {"files": len(class_files())}
+    return _among(iter_phd08(framing=config.framing), every), facts
 
 
 def references_of(

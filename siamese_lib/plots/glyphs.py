@@ -1,7 +1,6 @@
 """Figures made of glyph pictures. The pictures come from an ImageBank, so they need no Hangul font."""
 
 import os
-import tempfile
 import warnings
 
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage, TextArea
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.framing import SIDE
 from siamese_lib.errors import InputError
+from siamese_lib.files import private_folder
 from siamese_lib.plots.style import INK, MUTED, PALE, PALETTE, empty_figure, label, new_figure
 
 FEWEST_FOR_UMAP = 10  # below, umap-learn has no neighbourhoods to work with
@@ -258,9 +258,7 @@ def flatten(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, tuple[str, 
             f"principal component {i + 1} ({share:.0f} % of the variance; too few classes for UMAP)"
             for i, share in enumerate(shares)
         )
-    os.environ.setdefault(
-        "NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"siamese_lib-numba-{os.getuid()}")
-    )
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(private_folder("numba")))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its progress bars would like ipywidgets
         import umap

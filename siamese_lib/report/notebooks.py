@@ -1,7 +1,6 @@
 """Notebooks: what each does first (`start`), and running them with papermill (`reproduce`)."""
 
 import os
-import tempfile
 import time
 import types
 from collections.abc import Iterable, Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.tables import TABLES
-from siamese_lib.files import repository_root, runs_folder
+from siamese_lib.files import private_folder, repository_root, runs_folder
 
 MAIN = 4  # notebooks 00 to 03
 FOLDERS = ("SIAMESE_RUNS", "SIAMESE_DATA", "SIAMESE_CACHE", "SIAMESE_FONTS")
@@ -44,7 +43,7 @@ def check_parameters(namespace: Mapping[str, object], known: Iterable[str]) -> N
 def start(namespace: Mapping[str, object], known: Iterable[str]) -> None:
     """First call of a notebook: `check_parameters`, then the package's drawing style and a writable cache for umap's compiler."""
     check_parameters(namespace, known)
-    os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), "siamese_lib-numba"))
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(private_folder("numba")))
     from siamese_lib.plots import use_style
 
     use_style()

@@ -15,9 +15,10 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny_font(tmp_path):
-    """make(name, {character: rectangles}) -> path of a TrueType file of 1,000 units an em, whose .notdef is `BOX`.
+    """make(name, {character: rectangles}) -> a TrueType file of 1,000 units an em, whose .notdef is `BOX`.
 
-    Rectangles are (left, bottom, right, top); the first is ink, later ones are holes in it.
+    Rectangles are (left, bottom, right, top); the first is ink, later ones are holes in it. With `weights`
+    (least, default, most) it is a variable font.
     """
     from fontTools.fontBuilder import FontBuilder
     from fontTools.pens.ttGlyphPen import TTGlyphPen
@@ -33,7 +34,7 @@ def tiny_font(tmp_path):
             pen.closePath()
         return pen.glyph()
 
-    def make(name, drawings):
+    def make(name, drawings, weights=None):
         path = tmp_path / "fonts" / name
         path.parent.mkdir(exist_ok=True)
         names = {ord(character): f"u{ord(character):04X}" for character in drawings}
@@ -49,6 +50,8 @@ def tiny_font(tmp_path):
         builder.setupNameTable({"familyName": name, "styleName": "Regular"})
         builder.setupOS2()
         builder.setupPost()
+        if weights:
+            builder.setupFvar([("wght", *weights, "Weight"), ("wdth", 75, 100, 125, "Width")], [])
         builder.save(path)
         return path
 

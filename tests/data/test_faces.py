@@ -114,9 +114,73 @@ def test_cached_glyphs_stand_in_for_absent_files(small_set, cache):
         masters(find_faces("train")[0], ["다"])
     shutil.rmtree(cache)
     with pytest.raises(
-        InputError, match="3 of 3 Hangul faces.*train.ttf, validation.ttf, test.ttf.*make fonts.*fonts-tiny"
+        InputError,
+        match="3 of 3 Hangul typefaces.*train.ttf, validation.ttf, test.ttf.*make fonts.*fonts-tiny",
     ):
         find_faces("train")
+
+
+def test_a_dangling_link_hides_no_font(small_set, monkeypatch, tmp_path):
+    """Nor does a damaged file of the same name: another folder has the font."""
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "train.ttf").symlink_to(tmp_path / "removed.ttf")
+    (first / "test.ttf").write_text("half a font")
+    monkeypatch.setenv("SIAMESE_FONTS", f"{first}{os.pathsep}{small_set}")
+    for split in ("train", "test"):
+        assert find_faces(split)[0].path == small_set / f"{split}.ttf"
+    monkeypatch.setenv("SIAMESE_FONTS", str(first))
+    with pytest.raises(InputError, match=r"first/test\.ttf .*cannot be read"):
+        find_faces("train")
+    (first / "test.ttf").unlink()
+    with pytest.raises(InputError, match=r"3 of 3 Hangul typefaces were not found \(train\.ttf"):
+        find_faces("train")
+
+
+def test_font_folders_that_link_to_themselves(small_set):
+    """Two such links double the paths with every level: the search would not end in the life of the user."""
+    for name in ("one", "two"):
+        (small_set / name).symlink_to(small_set)
+    (small_set / "deep").mkdir()
+    (small_set / "test.ttf").rename(small_set / "deep" / "test.ttf")
+    assert find_faces("test")[0].path == small_set / "deep" / "test.ttf"
+
+
+def test_linked_font_folders_are_entered(small_set, monkeypatch, tmp_path):
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "fonts").symlink_to(small_set)
+    monkeypatch.setenv("SIAMESE_FONTS", str(tmp_path / "linked"))
+    assert find_faces("train")[0].path == tmp_path / "linked" / "fonts" / "train.ttf"
+
+
+def test_font_folders_may_be_relative_or_at_home(small_set, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(small_set.parent))
+    monkeypatch.setattr("siamese_lib.files.repository_root", lambda: small_set.parent)
+    for given in ("fonts", "~/fonts"):
+        monkeypatch.setenv("SIAMESE_FONTS", given)
+        for current in (tmp_path, small_set):
+            monkeypatch.chdir(current)
+            assert find_faces("train")[0].path == small_set / "train.ttf"
+
+
+def test_a_user_without_home_has_the_fonts_of_the_system(monkeypatch):
+    import pwd
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("SIAMESE_FONTS", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(faces, "PYPI_PACKAGES", ())
+    assert faces.font_folders() == [Path("/usr/share/fonts")]
+
+
+def test_another_edition_that_is_variable_says_so(small_set, tiny_font):
+    shutil.move(tiny_font("other.ttf", SHAPES, weights=(100, 400, 900)), small_set / "train.ttf")
+    (found,) = find_faces("train")
+    assert "another edition of train.ttf" in found.note and "drawn at its defaults wght=400" in found.note
+    assert found.face.key == "train"  # keys of declared typefaces stay
 
 
 @pytest.mark.skipif(not has_stopgap, reason="koreanize-matplotlib and pylopdf-fonts-ko are not installed")
@@ -136,14 +200,6 @@ def test_own_font_file(tiny_font):
     assert found.face.key == "mine" and found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(InputError, match="absent.ttf does not exist"):
         font_file(path.with_name("absent.ttf"))
-
-
-def test_hash_follows_a_changed_file(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(b"one")
-    first = faces.file_sha256(path)
-    path.write_bytes(b"three")
-    assert first != faces.file_sha256(path) == hashlib.sha256(b"three").hexdigest()
 
 
 def test_unknown_split():

@@ -117,6 +117,51 @@ def test_bad_input(arguments, message):
         frame(*arguments)
 
 
+GLYPH = np.pad(np.full((2, 20, 10), 200, np.uint8), ((0, 0), (0, 4), (0, 9)))
+
+
+def framed(images):
+    return frame(images, [20, 20], [10, 10])
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32, np.int16, np.int64, np.float16, np.float64])
+def test_all_types_of_numbers_are_grey_levels(kind):
+    assert torch.equal(framed(GLYPH.astype(kind)), framed(GLYPH))
+    cropped, heights, widths = tight(GLYPH.astype(kind))
+    assert torch.equal(frame(cropped, heights, widths), framed(GLYPH))
+
+
+def test_mirrored_views_are_read():
+    mirrored = GLYPH[:, ::-1, ::-1]
+    assert torch.equal(frame(*tight(mirrored)), frame(*tight(mirrored.copy())))
+
+
+@pytest.mark.parametrize(
+    "images, says",
+    [
+        (GLYPH / 255, r"run from 0 to 0.784\d*; multiply by 255, or give bool, so that ink is 255"),
+        ((GLYPH > 0).astype(np.uint8), "run from 0 to 1; multiply by 255, or give bool"),
+        (torch.as_tensor(GLYPH > 0).float(), "run from 0 to 1; multiply by 255, or give bool"),
+        (np.where(GLYPH > 0, np.nan, 0), "contain NaN; give grey levels 0..255"),
+        (GLYPH.astype(float) + np.inf, "run from inf to inf; give grey levels 0..255"),
+        (GLYPH.astype(np.uint16) * 257, "run from 0 to 51400; give grey levels 0..255"),
+        (GLYPH.astype(float) - 100, "run from -100 to 100; give grey levels 0..255"),
+        (GLYPH.astype(complex), "must be real numbers"),
+        (GLYPH.astype(str), "must be an array of numbers"),
+        ([[["a"]]], "must be an array of numbers"),
+    ],
+)
+def test_numbers_that_are_no_grey_levels_are_refused(images, says):
+    """Shares in 0..1 would come out black, NaN blank, 16 bits as plain ink."""
+    with pytest.raises(InputError, match=rf"^images to frame {says}"):
+        framed(images)
+
+
+def test_blank_images_are_no_shares():
+    for kind in (np.uint8, float):
+        assert framed((GLYPH * 0).astype(kind)).sum() == 0
+
+
 def test_tight_finds_the_ink_box():
     images = torch.zeros(4, 12, 10, dtype=torch.uint8)
     images[0, 3:8, 2:4] = 200

@@ -2,6 +2,8 @@ import warnings
 
 import numpy as np
 import pytest
+from PIL import ImageDraw
+from read_only import make_read_only
 
 from siamese_lib.data import glyphs
 from siamese_lib.data.faces import FoundFace, find_faces, font_file, font_folders
@@ -62,7 +64,9 @@ def test_file_that_is_no_font(tmp_path, cache):
         masters(font_file(path), ["가"])
 
 
-@pytest.mark.parametrize("characters", [[], ["가", "가"], ["가나"], [""]])
+@pytest.mark.parametrize(
+    "characters", [[], ["가", "가"], ["가나"], [""], [1, 2], [["가"]], ["\ud800"], "\u1100\u1161" * 2]
+)
 def test_characters_must_be_different_and_single(tiny_font, cache, characters):
     with pytest.raises(InputError, match="different single characters"):
         masters(font_file(tiny_font("a.ttf", {"가": BAR})), characters)
@@ -139,6 +143,57 @@ def test_damaged_cache_is_rendered_again(tiny_font, cache, damage):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         masters(face, ["가", "나"])
+
+
+def test_cached_arrays_that_do_not_fit_are_rendered_again(tiny_font, cache):
+    face = font_file(tiny_font("a.ttf", {"가": BAR, "나": TALL}))
+    first = masters(face, ["가", "나"])
+    (path,) = cache.rglob("*.npz")
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    for changed in (
+        {name: values[:1] for name, values in arrays.items()},
+        arrays | {"reasons": arrays["reasons"] + 9},
+        arrays | {"images": arrays["images"].astype(float)},
+        arrays | {"heights": arrays["heights"] + 99},
+    ):
+        np.savez(path, **changed)
+        with pytest.warns(UserWarning, match="damaged .its arrays do not fit"):
+            assert np.array_equal(masters(face, ["가", "나"]).images, first.images)
+
+
+def test_a_read_only_cache_is_used_and_new_glyphs_go_elsewhere(tiny_font, cache, monkeypatch):
+    face = font_file(tiny_font("a.ttf", {"가": BAR, "나": TALL}))
+    first = masters(face, ["가"])
+    files = sorted(cache.rglob("*"))
+    make_read_only(monkeypatch, cache)
+    render = glyphs._render
+    monkeypatch.setattr(glyphs, "_render", lambda *_: pytest.fail("rendered again"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(masters(face, ["가"]).images, first.images)
+        assert np.array_equal(masters(FoundFace(face.face, None, face.sha256), ["가"]).images, first.images)
+    monkeypatch.setattr(glyphs, "_render", render)
+    with pytest.warns(UserWarning, match="cannot be written; new files go to"):
+        second = masters(face, ["나"])
+    monkeypatch.setattr(glyphs, "_render", lambda *_: pytest.fail("rendered again"))
+    assert np.array_equal(masters(face, ["나"]).images, second.images) and sorted(cache.rglob("*")) == files
+
+
+def test_a_font_that_maps_every_private_character(tiny_font, cache):
+    """The missing glyph is drawn with another character that is not mapped."""
+    private = {chr(code): BAR for code in range(0xE000, 0xF900)}
+    face = font_file(tiny_font("icons.ttf", private | {"가": BOX, "나": TALL}))
+    assert masters(face, ["가", "나"]).problems == {"가": NOTDEF}
+
+
+def test_a_glyph_that_cannot_be_drawn_is_named(tiny_font, cache, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("too many function definitions")
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", fail)
+    with pytest.raises(InputError, match=r"a\.ttf cannot draw U\+E000 \(too many function definitions\); "):
+        masters(font_file(tiny_font("a.ttf", {"가": BAR})), ["가"])
 
 
 def test_part_of_a_cached_alphabet_without_the_file(tiny_font, cache, monkeypatch):

@@ -24,7 +24,7 @@ def stopgap(tmp_path, monkeypatch, cache):
     monkeypatch.setenv("SIAMESE_FONTS", str(tmp_path / "none"))
 
 
-@pytest.mark.filterwarnings("ignore:using the few faces")
+@pytest.mark.filterwarnings("ignore:using the few typefaces")
 def test_stopgap_bank_and_manifest(stopgap):
     bank = load_hangul(characters=SAMPLE)
     assert len(bank) == 4 * len(SAMPLE) and bank.classes == SAMPLE
@@ -34,7 +34,7 @@ def test_stopgap_bank_and_manifest(stopgap):
     assert largest_overlap(12)[2] == "NotoSansKR"
 
 
-@pytest.mark.filterwarnings("ignore:using the few faces")
+@pytest.mark.filterwarnings("ignore:using the few typefaces")
 def test_characters_that_some_or_all_faces_lack(stopgap):
     bank = load_hangul(characters=["가", "뷁"])  # NanumGothicLight has the 2,350 only
     assert bank.labels.tolist() == [0, 0, 1, 0, 1, 0, 1]
@@ -42,7 +42,7 @@ def test_characters_that_some_or_all_faces_lack(stopgap):
         bank.meta["face"].tolist()
         == ["NanumGothicLight"] + ["NanumGothic"] * 2 + ["NanumGothicBold"] * 2 + ["NotoSerifKR"] * 2
     )
-    with pytest.raises(InputError, match="1 of the 2 classes are drawn by no face of the test split"):
+    with pytest.raises(InputError, match="1 of the 2 classes are drawn by no typeface of the test split"):
         load_hangul(split="test", characters=["가", "\ue123"])
 
 
@@ -101,7 +101,8 @@ def test_manifest(debian_faces, cache):
 
 def test_no_test_face_is_a_training_face_in_disguise(debian_faces, cache):
     overlap, face, test_face = largest_overlap()
-    # Two serifs of separate origin come closest; two weights of one face, or NanumGothic and NanumBarunGothic, reach 0.84 and more.
+    # Two serifs of separate origin come closest; two weights of one typeface, or NanumGothic and
+    # NanumBarunGothic, reach 0.84 and more.
     assert 0.5 < overlap < 0.8, f"{face} and {test_face} overlap by {overlap:.2f}"
     assert (face, test_face) == ("NanumMyeongjo", "UnBatang")
     first = find_faces("train")[:1]
@@ -109,6 +110,17 @@ def test_no_test_face_is_a_training_face_in_disguise(debian_faces, cache):
     sister = first[0].path.with_name("NanumGothicBold.ttf")
     if sister.is_file():
         assert largest_overlap(98, first, [font_file(sister)])[0] > 0.8
+
+
+def test_no_sample_for_the_overlap():
+    with pytest.raises(InputError, match="sample=0 is not possible; give a whole number from 1"):
+        largest_overlap(0)
+
+
+@pytest.mark.parametrize("characters", ["", "가가", ["가", None], ["가나"]])
+def test_characters_that_are_no_classes(characters):
+    with pytest.raises(InputError, match="one or more different single characters"):
+        load_hangul(split="validation", characters=characters)
 
 
 def test_unknown_class_count_or_split():

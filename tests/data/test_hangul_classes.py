@@ -1,6 +1,6 @@
 import pytest
 
-from siamese_lib.data.hangul_classes import hangul_classes
+from siamese_lib.data.hangul_classes import class_list, hangul_classes
 from siamese_lib.errors import InputError
 
 
@@ -28,3 +28,15 @@ def test_list_is_the_callers_own():
 def test_other_counts_are_refused(count):
     with pytest.raises(InputError, match="2350"):
         hangul_classes(count)
+
+
+def test_fewer_classes_are_evenly_spaced():
+    assert class_list(2350) == hangul_classes(2350) and class_list(11172) == hangul_classes(11172)
+    assert class_list(3) == [hangul_classes(2350)[k] for k in (0, 783, 1566)]
+
+
+@pytest.mark.parametrize("count", [0, -5, 2351, 40.5, "40", None, True])
+def test_other_numbers_of_classes_are_refused(count):
+    """0 and less gave no classes at all."""
+    with pytest.raises(InputError, match=rf"^num_classes={count!r} is not possible; give "):
+        class_list(count)

@@ -1,4 +1,7 @@
+import warnings
+
 import pytest
+from read_only import make_read_only
 
 from siamese_lib.data import faces
 from siamese_lib.data.hangul import font_manifest, load_hangul
@@ -17,6 +20,33 @@ def test_a_packed_folder_replaces_the_fonts(debian_faces, tmp_path, monkeypatch)
     monkeypatch.setenv("SIAMESE_CACHE", str(tmp_path / "pack"))
     assert {split: load_hangul(split=split, characters=few).sha256() for split in faces.SPLITS} == before
     assert font_manifest(characters=few) == manifest  # so the run ids agree on both machines
+
+
+def test_a_packed_folder_may_be_read_only(debian_faces, tmp_path, monkeypatch):
+    """Packed here, run there: the fonts come from the folder, not from the PyPI fallback, without a word."""
+    few = [chr(0xAC00), chr(0xAC01), chr(0xB098)]
+    before = load_hangul(characters=few).sha256()
+    pack(tmp_path / "pack")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("SIAMESE_FONTS", str(tmp_path / "empty"))
+    monkeypatch.setenv("SIAMESE_CACHE", str(tmp_path / "pack"))
+    make_read_only(monkeypatch, tmp_path / "pack")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_hangul(characters=few).sha256() == before
+        assert not any(found.fallback for found in faces.find_faces("train"))
+
+
+def test_inventory_counts_class_files_as_the_reader_does(monkeypatch, tmp_path):
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
+    (tmp_path / "phd08").mkdir()
+    for name in ("readme.txt", "._가.txt", "뷁.txt"):  # none is a class file
+        (tmp_path / "phd08" / name).write_text("12")
+    monkeypatch.setattr("siamese_lib.data.inventory.font_manifest", lambda *_: {})
+    assert inventory()["phd08"].startswith("not found: no class files in ")
+    for name in ("가.TXT", "각.txt"):
+        (tmp_path / "phd08" / name).write_text("12")
+    assert inventory()["phd08"] == {"class files": 2, "of": 2350, "bytes": 4}
 
 
 def test_inventory_says_what_is_missing(monkeypatch, tmp_path):

@@ -1,15 +1,20 @@
 import shutil
+import struct
+import warnings
 import zipfile
+import zlib
 from collections import Counter
 
 import numpy as np
 import pooch
 import pytest
+from forged import forge
 from PIL import Image
+from read_only import make_read_only
 
 from siamese_lib.data import omniglot
 from siamese_lib.data.omniglot import load_omniglot, reduce_drawings
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotThere
 
 SMALL = {"background": {"Alef": 2, "Bet": 1}, "evaluation": {"Gimel": 2}}
 
@@ -123,7 +128,7 @@ def test_missing_data_says_how_to_get_it(tmp_path, tree, monkeypatch):
 
 @pytest.fixture
 def upstream(zipped, tmp_path, monkeypatch):
-    """What the default folder lacks comes from file:// addresses, by pooch itself; returns the folder that stands for upstream's."""
+    """What the default folder lacks is fetched by pooch from the folder returned, in place of upstream's."""
     source, empty = tmp_path / "upstream", tmp_path / "empty"
     shutil.copytree(zipped, source)
     empty.mkdir()
@@ -154,11 +159,32 @@ def test_downloaded_once_and_checked(upstream, tree, cache):
     assert load_omniglot().num_classes == 5  # nothing is fetched twice
 
 
+def test_downloads_in_a_read_only_cache_are_used(upstream, cache, monkeypatch):
+    before = load_omniglot().sha256()
+    shutil.rmtree(upstream)
+    make_read_only(monkeypatch, cache)
+    assert load_omniglot().sha256() == before
+
+
+def test_downloads_go_elsewhere_where_the_cache_is_read_only(upstream, cache, monkeypatch):
+    cache.mkdir()
+    make_read_only(monkeypatch, cache)
+    with pytest.warns(UserWarning, match="cannot be written; new files go to"):
+        bank = load_omniglot()
+    shutil.rmtree(upstream)
+    assert load_omniglot().sha256() == bank.sha256() and not list(cache.iterdir())
+
+
+def test_what_is_missing_is_not_there(tmp_path):
+    with pytest.raises(NotThere, match="no images_background.zip"):
+        load_omniglot(tmp_path)
+
+
 def test_another_checksum_or_no_network_says_what_to_do(upstream):
     (upstream / "images_evaluation.zip").write_bytes(b"another file")
     with pytest.raises(
         InputError,
-        match=r"images_evaluation\.zip could not be downloaded into .*omniglot \(.*hash.*put images_background\.zip",
+        match=r"images_evaluation\.zip could not be downloaded into .*omniglot \(.*hash.*put images_back",
     ):
         load_omniglot()
     (upstream / "images_evaluation.zip").unlink()
@@ -219,6 +245,11 @@ def spoil_png(folder):
     )
 
 
+def blue(picture):
+    """Ink of a blue pen."""
+    return Image.merge("RGB", [picture.convert("L")] * 2 + [Image.new("L", picture.size, 255)])
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -234,7 +265,10 @@ def spoil_png(folder):
             replace_drawing(Image.fromarray(255 - np.asarray(drawing(5).convert("L")))),
             "0004_02.png is 95% dark: inverted",
         ),
-        (replace_drawing(drawing(5).convert("RGB")), "0004_02.png is a colour image"),
+        (
+            replace_drawing(blue(drawing(5))),
+            r"0004_02.png is a colour image \(mode RGB\); convert it to grey",
+        ),
         (replace_drawing(Image.new("1", (105, 105), 1)), "0004_02.png is blank"),
         (spoil_png, "0004_02.png cannot be decoded"),
     ],
@@ -244,6 +278,142 @@ def test_what_is_wrong_is_named(tree, spoil, message):
     with pytest.raises(InputError, match=message) as caught:
         load_omniglot(tree)
     assert "\n" not in str(caught.value)
+
+
+def sixteen_bits(picture):
+    return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+
+
+def ink_on_nothing(picture):
+    """Black ink on a transparent ground."""
+    ink = Image.fromarray(255 - np.asarray(picture.convert("L")))
+    return Image.merge("RGBA", [Image.new("L", picture.size, 0)] * 3 + [ink])
+
+
+@pytest.mark.parametrize("convert", ["P", "RGB", "LA", sixteen_bits, ink_on_nothing])
+def test_drawings_saved_in_other_modes_are_read(tree, convert):
+    """Palettes, alpha and 16 bits are no colour."""
+    before = load_omniglot(tree).sha256()
+    for path in tree.rglob("*.png"):
+        picture = Image.open(path)
+        (picture.convert(convert) if isinstance(convert, str) else convert(picture)).save(path)
+    assert load_omniglot(tree).sha256() == before
+
+
+def rename_upper(folder):
+    for path in folder.rglob("*_02.png"):
+        path.rename(path.with_suffix(".PNG"))
+
+
+def leave_behind(folder):
+    place = folder / "images_background" / "Alef"
+    for name in (
+        "character01/._0001_01.png",
+        ".ipynb_checkpoints/0001_01.png",
+        "__MACOSX/x.png",
+        "notes.txt",
+    ):
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_text("no drawing")
+
+
+@pytest.mark.parametrize("change", [rename_upper, leave_behind])
+def test_folder_and_zip_agree_on_which_files_are_drawings(tree, zipped, change):
+    before = load_omniglot(tree).sha256()
+    change(tree)
+    for subset in SMALL:
+        shutil.make_archive(str(zipped / f"images_{subset}"), "zip", tree, f"images_{subset}")
+    assert load_omniglot(tree).sha256() == load_omniglot(zipped).sha256() == before
+
+
+def test_linked_folders_are_entered_and_circles_end(tree, tmp_path):
+    before = load_omniglot(tree).sha256()
+    store, background = tmp_path / "store", tree / "images_background"
+    store.mkdir()
+    (background / "Alef" / "character01").rename(store / "character01")
+    (background / "Alef" / "character01").symlink_to(store / "character01")
+    (background / "Bet").rename(store / "Bet")
+    (background / "Bet").symlink_to(store / "Bet")
+    assert load_omniglot(tree).sha256() == before
+    (background / "Alef" / "all").symlink_to(background)
+    (background / "all").symlink_to(background)
+    assert load_omniglot(tree).sha256() == before
+    (store / "Bet" / "character01" / "0003_02.png").unlink()
+    (store / "Bet" / "character01" / "0003_02.png").symlink_to(tmp_path / "removed.png")
+    with pytest.raises(InputError, match="images_background: Bet/character01 lacks drawer 02"):
+        load_omniglot(tree)
+
+
+def test_a_read_only_cache_is_used(zipped, cache, monkeypatch):
+    before = load_omniglot(zipped).sha256()
+    make_read_only(monkeypatch, cache)
+    monkeypatch.setattr(omniglot, "_decoded", lambda *_: pytest.fail("decoded again"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_omniglot(zipped).sha256() == before
+
+
+def test_without_a_writable_cache_the_drawings_are_decoded(zipped, cache, monkeypatch):
+    cache.mkdir()
+    make_read_only(monkeypatch, cache)
+    with pytest.warns(UserWarning, match="cache cannot be written; new files go to"):
+        bank = load_omniglot(zipped)
+    monkeypatch.setattr(omniglot, "_decoded", lambda *_: pytest.fail("decoded again"))
+    assert load_omniglot(zipped).sha256() == bank.sha256() and not list(cache.iterdir())
+
+
+NAME = "images_evaluation/Gimel/character01/0004_02.png"
+
+
+@pytest.mark.parametrize(
+    "what, says",
+    [
+        ({"method": 99}, "0004_02.png has compression 99"),
+        ({"flags": 1}, "0004_02.png is encrypted"),
+        ({"size": 3_000_000_000}, "0004_02.png declares 3,000,000,000 bytes, at most 1,000,000 are expected"),
+    ],
+)
+def test_archives_that_cannot_be_unpacked(zipped, what, says):
+    forge(zipped / "images_evaluation.zip", NAME, **what)
+    with pytest.raises(
+        InputError, match=rf"images_evaluation\.zip: .*{says}.*put images_background"
+    ) as caught:
+        load_omniglot(zipped)
+    assert "\n" not in str(caught.value)
+
+
+def test_members_outside_the_folder(zipped):
+    with zipfile.ZipFile(zipped / "images_evaluation.zip", "a") as archive:
+        archive.writestr("../../character01/0004_02.png", b"")
+    with pytest.raises(
+        InputError, match=r"images_evaluation\.zip: '\.\./\.\./.*' leads out of the archive; put"
+    ):
+        load_omniglot(zipped)
+
+
+def test_a_drawing_that_declares_too_many_pixels(tree):
+    path = tree / "images_evaluation" / "Gimel" / "character01" / "0004_02.png"
+    content = bytearray(path.read_bytes())
+    struct.pack_into(">LL", content, 16, 60_000, 60_000)
+    struct.pack_into(">L", content, 29, zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"0004_02\.png cannot be decoded \(Image size"):
+        load_omniglot(tree)
+
+
+def test_a_drawing_that_is_no_ordinary_file(tree):
+    path = tree / "images_evaluation" / "Gimel" / "character01" / "0004_02.png"
+    with open(path, "wb") as file:
+        file.truncate(2_000_000)
+    with pytest.raises(InputError, match=r"0004_02\.png has 2,000,000 bytes, at most 1,000,000 are expected"):
+        load_omniglot(tree)
+
+
+def test_ink_outside_its_range_is_refused():
+    for ink in (np.full((1, 105, 105), 255.0), np.full((1, 105, 105), np.nan), np.full((1, 105, 105), -1)):
+        for framing in ("canvas", "square"):
+            with pytest.raises(InputError, match=r"ink runs from .*; give numbers in \[0, 1\]"):
+                reduce_drawings(ink, framing)
 
 
 def test_damaged_zip(zipped):

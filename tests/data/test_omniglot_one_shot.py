@@ -1,11 +1,15 @@
+import io
 import zipfile
 
 import numpy as np
+import pooch
 import pytest
+from forged import forge
+from PIL import Image
 
 from siamese_lib.data.omniglot import reduce_drawings
 from siamese_lib.data.omniglot_one_shot import load_one_shot
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotThere
 
 
 def test_the_official_runs(omniglot_folder):
@@ -53,6 +57,67 @@ def damaged(source, target, leave_out=(), replace=None):
 def test_damage_is_named(omniglot_folder, tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         load_one_shot(damaged(omniglot_folder / "all_runs.zip", tmp_path / "all_runs.zip", **changes))
+
+
+@pytest.fixture
+def made_up(tmp_path):
+    """An all_runs.zip of the right layout; every drawing is the same bar."""
+    path, file = tmp_path / "all_runs.zip", io.BytesIO()
+    ink = np.full((105, 105), 255, np.uint8)
+    ink[20:30, 20:90] = 0
+    Image.fromarray(ink).save(file, "PNG")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for run in (f"run{number:02}" for number in range(1, 21)):
+            for number in range(1, 21):
+                for kind in ("training/class", "test/item"):
+                    archive.writestr(f"{run}/{kind}{number:02}.png", file.getvalue())
+            lines = (f"{run}/test/item{k:02}.png {run}/training/class{21 - k:02}.png" for k in range(1, 21))
+            archive.writestr(f"{run}/class_labels.txt", "\r\n".join(lines))
+    return path
+
+
+def test_a_made_up_file(made_up):
+    runs = load_one_shot(made_up)
+    assert (runs.answers == np.arange(19, -1, -1)).all() and (runs.training == runs.test[0, 0]).all()
+
+
+@pytest.mark.parametrize("name", ["run03/test/item04.png", "run03/class_labels.txt"])
+@pytest.mark.parametrize(
+    "what, says",
+    [
+        ({"method": 99}, "has compression 99; pack it with plain zip"),
+        ({"method": 14}, "has compression 14"),
+        ({"flags": 1}, "is encrypted"),
+        ({"size": 4_000_000_000}, "declares 4,000,000,000 bytes, at most 1,000,000 are expected"),
+        ({"size": 20}, r"cannot be decoded \(Bad CRC-32"),
+    ],
+)
+def test_members_that_cannot_be_unpacked(made_up, name, what, says):
+    forge(made_up, name, **what)
+    with pytest.raises(InputError, match=rf"all_runs\.zip: {name} {says}.*get all_runs\.zip from"):
+        load_one_shot(made_up)
+
+
+def test_members_outside_the_folder(made_up):
+    with zipfile.ZipFile(made_up, "a") as archive:
+        archive.writestr("/run01/class_labels.txt", "")
+    with pytest.raises(
+        InputError, match=r"all_runs\.zip: '/run01/class_labels\.txt' leads out of the archive"
+    ):
+        load_one_shot(made_up)
+
+
+def test_the_message_of_a_failed_download_names_this_file(monkeypatch, tmp_path):
+    def unreachable(*_, **__):
+        raise OSError("no network\nat all")
+
+    monkeypatch.setattr(pooch, "retrieve", unreachable)
+    monkeypatch.setenv("SIAMESE_DATA", str(tmp_path))
+    monkeypatch.setenv("SIAMESE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(
+        NotThere, match=r"all_runs\.zip could not .* \(no network at all\); get all_runs\.zip from"
+    ):
+        load_one_shot()
 
 
 def test_no_file_and_no_zip(tmp_path):

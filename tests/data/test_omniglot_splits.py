@@ -9,7 +9,7 @@ from PIL import Image
 from siamese_lib.data import omniglot_splits as splits
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.omniglot import ALPHABETS, load_omniglot
-from siamese_lib.data.omniglot_splits import TEST_ALPHABETS, alphabet_of, omniglot_split
+from siamese_lib.data.omniglot_splits import PROTOCOLS, TEST_ALPHABETS, alphabet_of, omniglot_split
 from siamese_lib.errors import InputError
 
 
@@ -82,7 +82,7 @@ def test_alphabets_share_no_alphabet(bank):
 
 
 def test_test_alphabets_are_those_of_the_one_shot_runs(omniglot_folder):
-    """Each drawing of all_runs.zip is looked for among the drawings of the evaluation set: two drawers of one alphabet a run."""
+    """Each drawing of all_runs.zip is also in the evaluation set: a run has two drawers of one alphabet."""
 
     def ink(archive, name) -> bytes:
         with archive.open(name) as file:
@@ -171,6 +171,23 @@ def test_fewer_classes_are_evenly_spaced_and_keep_their_images(monkeypatch):
 
 def test_alphabets_are_numbered_in_order():
     assert alphabet_of(["B/1", "B/2", "A/1", "B/3", "C/9"]).tolist() == [0, 0, 1, 0, 2]
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, None, "0", True])
+def test_split_seeds_that_are_none(seed):
+    """None would give another split each time."""
+    for protocol in PROTOCOLS:
+        with pytest.raises(
+            InputError, match=rf"^split_seed={seed!r} is not possible; give a whole number from 0$"
+        ):
+            omniglot_split(protocol, seed, bank=small())
+    assert omniglot_split("drawers", np.int64(3), bank=small()).facts["split_seed"] == 3
+
+
+@pytest.mark.parametrize("classes", [0, -2, 1.5])
+def test_numbers_of_classes_that_are_none(classes):
+    with pytest.raises(InputError, match=rf"^classes={classes} is not possible; give a whole number from 1$"):
+        omniglot_split("drawers", 0, classes, small())
 
 
 def test_unknown_protocol():

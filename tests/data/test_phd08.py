@@ -1,4 +1,5 @@
 import itertools
+import os
 import unicodedata
 import warnings
 from collections import Counter
@@ -6,20 +7,21 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from siamese_lib.data import phd08
+from siamese_lib.data import phd08_records
 from siamese_lib.data.framing import frame
 from siamese_lib.data.phd08 import (
     FIELDS,
     FONTS,
     RECORDS,
     chosen_variants,
+    class_files,
     iter_phd08,
     load_phd08,
     parse_file,
     variant_indices,
     write_phd08,
 )
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotThere
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*of 2,187 records")
 
@@ -67,12 +69,12 @@ def one(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("newline", ["\r\n", "\n"])
+@pytest.mark.parametrize("newline", ["\r\n", "\n", "\r", "\r\r\n"])
 def test_reads_what_it_writes(tmp_path, newline):
     path = tmp_path / "가.txt"
     records = some_records()
     write_phd08(path, records, newline)
-    assert (b"\r" in path.read_bytes()) == (newline == "\r\n")
+    assert (b"\r" in path.read_bytes()) == ("\r" in newline)
     assert same(read_back(path), records)
     assert same(read_back(path, chunk=5), records)
     assert [len(piece[0]) for piece in parse_file(path, chunk=5)] == [5, 5, 2]
@@ -165,6 +167,18 @@ def test_broken_records_are_named(one, name):
         )
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_other_encodings_are_named_with_the_remedy(one, encoding):
+    one.write_bytes(one.read_text().encode(encoding))
+    with pytest.raises(
+        InputError, match=r"가\.txt is UTF-16 text, .*save it as UTF-8, or .*`iconv -f UTF-16"
+    ) as caught:
+        list(parse_file(one))
+    assert "copy" not in str(caught.value)
+    one.write_bytes(b"\xef\xbb\xbf" + one.read_bytes().decode(encoding).removeprefix("\ufeff").encode())
+    assert len(read_back(one)) == 3
+
+
 def test_incomplete_file_warns(one):
     with pytest.warns(UserWarning, match="holds 3 of 2,187 records"):
         assert len(read_back(one)) == 3
@@ -173,7 +187,7 @@ def test_incomplete_file_warns(one):
 def test_unreadable_files(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="cannot read .*가.txt"):
         list(parse_file(tmp_path / "가.txt"))
-    monkeypatch.setattr(phd08, "_LARGEST_FILE", 10)
+    monkeypatch.setattr(phd08_records, "_LARGEST_FILE", 10)
     (tmp_path / "나.txt").write_bytes(b"0" * 11)
     with pytest.raises(InputError, match="has 11 bytes"):
         list(parse_file(tmp_path / "나.txt"))
@@ -206,6 +220,36 @@ def test_stray_files_warn_once(tmp_path):
     ) as caught:
         assert len(load_phd08(tmp_path)) == 12
     assert sum("skipped" in str(each.message) for each in caught) == 1
+
+
+def test_every_reader_finds_the_same_class_files(tmp_path):
+    """가.TXT counts, hidden files, folders and other texts do not; with them alone, PHD08 is not there."""
+    (tmp_path / "나.txt").mkdir()
+    for name in ("readme.txt", "._각.txt", ".각.txt", "각.txt.part", "각"):
+        (tmp_path / name).write_text("no record")
+    for read in (class_files, load_phd08):
+        with pytest.raises(NotThere, match=r"no class files in .*only readme\.txt, 나\.txt"):
+            read(tmp_path)
+    with pytest.raises(NotThere, match=r"^no class files in .*nowhere, which is no folder\. PHD08 cannot be"):
+        class_files(tmp_path / "nowhere")
+    write_phd08(tmp_path / "가.TXT", some_records())
+    assert class_files(tmp_path) == {0: tmp_path / "가.TXT"}
+    with pytest.warns(UserWarning, match="skipped readme.txt, 나.txt"):
+        assert len(load_phd08(tmp_path)) == 12
+    write_phd08(tmp_path / "가.txt", some_records())
+    if len({"가.txt", "가.TXT"} & {path.name for path in tmp_path.iterdir()}) == 2:
+        with pytest.raises(InputError, match="two files for one class"):
+            class_files(tmp_path)
+
+
+def test_a_dangling_link_or_a_pipe_is_no_record(tmp_path):
+    (tmp_path / "가.txt").symlink_to(tmp_path / "removed")
+    with pytest.raises(InputError, match=r"cannot read .*가\.txt: No such file or directory"):
+        load_phd08(tmp_path)
+    (tmp_path / "가.txt").unlink()
+    os.mkfifo(tmp_path / "가.txt")
+    with pytest.raises(InputError, match=r"cannot read .*가\.txt: it is not an ordinary file"):
+        load_phd08(tmp_path)
 
 
 def test_missing_folder_says_how_to_get_it(tmp_path, monkeypatch):

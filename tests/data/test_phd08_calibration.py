@@ -110,8 +110,11 @@ def test_sizes_and_ink_are_those_measured(simulated):
 
 
 def test_what_was_measured_is_there_and_simulated_edges_are_nearly_real(simulated, phd08_folder):
-    """The constants are those of the real classes: sizes within 0.5 %, ink within 1.5 %. Simulated edges by number of photocopies are as rough within
-    20 %, and a forest that has seen other fonts tells edges apart hardly better than by guessing."""
+    """The constants are those of the real classes: sizes within 0.5 %, ink within 1.5 %.
+
+    Simulated edges by number of photocopies are as rough within 20 %, and a forest that has seen other fonts
+    tells edges apart hardly better than by guessing.
+    """
     real = measure_real(phd08_folder, UPRIGHT)
     assert len(real.table) == len(simulated.table)
     sizes, ink = size_and_ink(real.table)

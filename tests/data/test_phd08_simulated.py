@@ -71,6 +71,7 @@ def test_same_bits_whatever_batch_and_order(stopgap, monkeypatch):
     monkeypatch.setattr(simulate, "_CHUNK", 2)
     assert [bank.sha256() for bank in simulated(variants=variants)] == [bank.sha256() for bank in whole]
     assert simulated(variants=variants, seed=1)[1].sha256() != whole[1].sha256()
+    assert simulated(variants=variants, seed=np.int64(0))[1].sha256() == whole[1].sha256()
 
 
 def test_scans_differ_in_noise_and_retreatments_share_it(stopgap):
@@ -95,7 +96,7 @@ def test_size_is_that_of_point_and_resolution(stopgap, fs, re):
 
 @pytest.mark.parametrize("sl", range(3))
 def test_tilt(stopgap, sl):
-    """SL 0 leans the top of an upright bar to the right and lowers the right end of a level one; by the measured angle."""
+    """SL 0 leans an upright bar to the right and lowers the right end of a level one, as measured."""
     scan = (bitmaps(sheet_of(stopgap), (2, 0, 2, 1, sl)) > 0).double()
     y, x = torch.meshgrid(*2 * [torch.arange(scan.shape[1], dtype=torch.double)], indexing="ij")
     angles = []
@@ -107,7 +108,10 @@ def test_tilt(stopgap, sl):
 
 
 def many_squares(count=432, side=102):
-    """A sheet of the same square of 102 / 128 em under many characters, at many positions of the pixel grid and of the squares averaged over."""
+    """A sheet of the same square of 102 / 128 em under many characters.
+
+    It lies at many positions of the pixel grid and of the squares averaged over.
+    """
     images = np.zeros((count, side + 6, side + 6), np.uint8)
     for number, image in enumerate(images):
         top, left = divmod(number % 36, 6)
@@ -195,6 +199,8 @@ def test_square_framing(stopgap):
         ({"fonts": "S"}, "of the fonts S none is there, only G"),
         ({"variants": 10}, "10 variants"),
         ({"framing": "round"}, "framing 'round'"),
+        ({"seed": -1}, "seed=-1 is not possible; give a whole number from 0"),
+        ({"seed": None}, "seed=None is not possible"),
     ],
 )
 def test_unknown_settings(stopgap, how, message):
