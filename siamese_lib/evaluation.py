@@ -160,8 +160,8 @@ def evaluate(
         _count_groups(result, bank, hit, result.by)
     if result.ties > TIES * result.total.sum():
         warnings.warn(
-            f"{result.ties:,} of {result.total.sum():,} images are as near to two ideal vectors as float32 can "
-            "tell; they count as wrong: has the embedding collapsed?",
+            f"{result.ties:,} of {result.total.sum():,} images are as near to two ideal vectors as float32 "
+            "can tell; they count as wrong: has the embedding collapsed?",
             stacklevel=2,
         )
     return result

@@ -1,6 +1,8 @@
-"""What the tests share: a folder of their own for runs, and real data and fonts that are there or are said to be missing.
+"""What the tests share: a folder of their own for runs, and real data and fonts that are there or are said to
+be missing.
 
-`SIAMESE_REQUIRE_DATA=1` and `SIAMESE_REQUIRE_FONTS=1` (set in CI) turn a skip for want of real data or of the Debian faces into a failure.
+`SIAMESE_REQUIRE_DATA=1` and `SIAMESE_REQUIRE_FONTS=1` (set in CI) turn a skip for want of real data or of the
+Debian faces into a failure.
 """
 
 import os
@@ -16,7 +18,8 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(private_folder("numba")))
 
 @pytest.fixture(scope="session", autouse=True)
 def _surroundings(tmp_path_factory):
-    """Runs go to a temporary folder; torch uses one thread: the tests are small, and two would wait for each other.
+    """Runs go to a temporary folder; torch uses one thread: the tests are small, and two would wait for each
+    other.
 
     Rendered glyphs stay in the user's cache: drawing them again is slow.
     """
@@ -80,7 +83,8 @@ def debian_faces():
 
 @pytest.fixture
 def without_training(monkeypatch, tmp_path):
-    """Runs of all 2,350 classes whose training is left out, so that they take no time and no fonts; empty folders for runs and data.
+    """Runs of all 2,350 classes whose training is left out, so that they take no time and no fonts; empty
+    folders for runs and data.
 
     Returns a list of the configurations that training was asked for.
     """

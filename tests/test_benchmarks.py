@@ -104,7 +104,9 @@ def test_published_benchmarks_have_their_columns_and_records(name):
 
 
 def test_notebooks_are_timed_from_no_runs_at_all(monkeypatch, tmp_path):
-    """Each in its order and in the profile that is asked for; runs that are there already would save minutes."""
+    """Each in its order and in the profile that is asked for; runs that are there already would save
+    minutes.
+    """
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
     monkeypatch.setenv("SIAMESE_PROFILE", "cpu")
     clock, seen = iter(range(0, 6000, 30)), []

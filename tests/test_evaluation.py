@@ -84,7 +84,9 @@ def test_streaming_in_banks_and_chunks_changes_nothing():
 
 
 def test_bootstrap_interval_covers_classes_not_images():
-    """With whole classes right or wrong the interval is as wide as a binomial over classes, however many images each has."""
+    """With whole classes right or wrong the interval is as wide as a binomial over classes, however many
+    images each has.
+    """
     rng = np.random.default_rng(1)
     points = np.repeat(rng.integers(0, 2, (7, 1)) * 0, 500, axis=0).repeat(2, axis=1)
     result = evaluate(

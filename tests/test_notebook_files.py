@@ -36,7 +36,8 @@ def test_form(path):
 
 
 def real_pictures(cells: list[dict]) -> tuple[list[str], list[str]]:
-    """Ids of the code cells that touch real scans, and of those among them that have a picture in their outputs.
+    """Ids of the code cells that touch real scans, and of those among them that have a picture in their
+    outputs.
 
     A cell touches them that names a reader of PHD08, or anything that such a cell defined.
     """

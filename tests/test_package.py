@@ -1,4 +1,6 @@
-"""What the package promises about itself: thin to import, public names, dependencies in one direction, short files."""
+"""What the package promises about itself: thin to import, public names, dependencies in one direction, short
+files.
+"""
 
 import ast
 import subprocess
@@ -16,7 +18,7 @@ BLOCKED = """
 import sys
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"pandas", "scipy", "PIL", "fontTools", "tqdm", "platformdirs", "sklearn", "matplotlib", "seaborn", "IPython"}:
+        if name.partition(".")[0] in "pandas scipy PIL fontTools tqdm platformdirs sklearn matplotlib IPython".split():
             raise ImportError(name)
 sys.meta_path.insert(0, Block())
 import torch, siamese_lib as s
@@ -70,7 +72,8 @@ def test_imports_are_found_wherever_they_stand():
 LAYERS = {
     "ground": ("errors files runtime", ""),
     "method": (
-        "model losses statistics nearest mining batches pools augment optimiser training evaluation verification",
+        "model losses statistics nearest mining batches pools augment optimiser training "
+        "evaluation verification",
         "ground",
     ),
     "data": ("data", "ground model"),
@@ -78,7 +81,8 @@ LAYERS = {
     "plots": ("plots", "ground method data experiments"),
     "report": ("report", "ground method data experiments plots"),
 }
-# Beyond the layers: mining knows class statistics alone, training no concrete method, and what shows records trains nothing.
+# Beyond the layers: mining knows class statistics alone, training no concrete method, and what shows records
+# trains nothing.
 NEVER = {
     "mining nearest statistics": "model losses augment batches pools training evaluation",
     "batches pools": "training evaluation experiments",

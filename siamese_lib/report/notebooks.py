@@ -9,7 +9,7 @@ from pathlib import Path
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.tables import TABLES
-from siamese_lib.files import private_folder, repository_root, runs_folder
+from siamese_lib.files import absolute, private_folder, repository_root, runs_folder
 
 MAIN = 4  # notebooks 00 to 03
 FOLDERS = ("SIAMESE_RUNS", "SIAMESE_DATA", "SIAMESE_CACHE", "SIAMESE_FONTS")
@@ -20,7 +20,8 @@ _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 
 def check_parameters(namespace: Mapping[str, object], known: Iterable[str]) -> None:
-    """Refuse what papermill injected under a name the notebook does not use; papermill itself only logs a warning.
+    """Refuse what papermill injected under a name the notebook does not use; papermill itself only logs a
+    warning.
 
     Args:
         namespace: `globals()` of the notebook, before it has defined anything but its parameters.
@@ -41,7 +42,9 @@ def check_parameters(namespace: Mapping[str, object], known: Iterable[str]) -> N
 
 
 def start(namespace: Mapping[str, object], known: Iterable[str]) -> None:
-    """First call of a notebook: `check_parameters`, then the package's drawing style and a writable cache for umap's compiler."""
+    """First call of a notebook: `check_parameters`, then the package's drawing style and a writable cache for
+    umap's compiler.
+    """
     check_parameters(namespace, known)
     os.environ.setdefault("NUMBA_CACHE_DIR", str(private_folder("numba")))
     from siamese_lib.plots import use_style
@@ -151,10 +154,7 @@ def _make_folders_absolute() -> None:
     for name in FOLDERS:
         if given := os.environ.get(name):
             parts = given.split(os.pathsep) if name == "SIAMESE_FONTS" else [given]
-            folders = [
-                os.path.realpath(repository_root() / Path(part).expanduser()) for part in parts if part
-            ]
-            os.environ[name] = os.pathsep.join(folders)
+            os.environ[name] = os.pathsep.join(str(absolute(part, name)) for part in parts if part)
 
 
 def _print_comparison(notebooks: Iterable[Path], profile: str) -> None:

@@ -52,7 +52,8 @@ def test_every_profile_makes_a_config(profile):
         ),
         (
             {"table": "table2", "row": "random"},
-            "row='random': this table names the loss; choose one of metric/random, contrastive/random, triplet/random$",
+            "row='random': this table names the loss; "
+            "choose one of metric/random, contrastive/random, triplet/random$",
         ),
         (
             {"table": "table2", "row": "metric/auto-clustering", "batch": "pooled-near"},
@@ -108,7 +109,7 @@ def test_batches_with_negatives_of_their_own():
     )
     with pytest.raises(
         InputError,
-        match="row='auto-clustering': batch pooled-hard takes its own negatives; choose one of random, auto-prob",
+        match="batch pooled-hard takes its own negatives; choose one of random, auto-prob",
     ):
         make_config("table3", "auto-clustering", "quick", "pooled-hard")
 

@@ -1,4 +1,6 @@
-"""Grids: runs side by side give what runs in turn give, go on where they stopped, and do not stop one another."""
+"""Grids: runs side by side give what runs in turn give, go on where they stopped, and do not stop one
+another.
+"""
 
 import pytest
 
@@ -39,7 +41,9 @@ def test_runs_side_by_side_are_those_in_turn(debian_faces, tmp_path, monkeypatch
 
 
 def test_a_run_that_fails_does_not_stop_the_others(debian_faces, tmp_path, monkeypatch):
-    """A damaged record of one run: the others are finished, then the error is raised; the next call trains nothing anew."""
+    """A damaged record of one run: the others are finished, then the error is raised; the next call trains
+    nothing anew.
+    """
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
     first = run_table("table3", ["random"], seeds=[0], jobs=1, **SMALL)[0]
     created = first.record["created"]

@@ -105,7 +105,9 @@ def test_alphabets_have_equal_weight_and_the_validation_its_own_references():
 
 
 def test_told_the_alphabet_only_its_own_look_alikes_are_left():
-    """Two alphabets on a line: a1 at 0, a2 at 10; b1 at 1, b2 at 11. Images of a1 at 0.9 (nearest b1) and of b2 at 2 (nearest b1 either way)."""
+    """Two alphabets on a line: a1 at 0, a2 at 10; b1 at 1, b2 at 11. Images of a1 at 0.9 (nearest b1) and of
+    b2 at 2 (nearest b1 either way).
+    """
     classes, images = ["a/1", "a/2", "b/1", "b/2"], np.zeros((2, 37, 37), np.uint8)
     images[:, 0, 0] = 9, 20
     bank = ImageBank(images, np.array([0, 3]), classes)
