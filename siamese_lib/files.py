@@ -107,7 +107,7 @@ def cached(pattern: str) -> list[Path]:
 
     Returns:
         Those of the cache folder in order of their names, then those that this process had to write
-            elsewhere.
+        elsewhere.
     """
     named = cache_folder()
     folders = [named, *(other for wanted, other in _temporary_caches.items() if wanted == named)]
@@ -163,9 +163,7 @@ def load_arrays(
         if not fits(arrays):
             raise ValueError("its arrays do not fit")
         return arrays
-    except (
-        Exception
-    ) as error:  # zipfile and numpy raise many kinds for a file that is cut short or overwritten
+    except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
         reason = str(error) or type(error).__name__
         warnings.warn(f"cached file {path} is damaged ({reason}) and is made anew", stacklevel=3)
         return None

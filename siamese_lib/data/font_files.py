@@ -15,9 +15,7 @@ from siamese_lib.errors import InputError
 if TYPE_CHECKING:
     from fontTools.ttLib import TTFont
 
-_LARGEST_FONT = (
-    512_000_000  # bytes of a font, compressed or not; collections of CJK fonts have up to 150 million
-)
+_LARGEST_FONT = 512_000_000  # bytes after decompression; collections of CJK fonts have up to 150 million
 _REMEDY = "give a .ttf, .otf or .ttc file"
 
 

@@ -94,15 +94,11 @@ def render_missing(faces: Sequence[FoundFace], characters: Sequence[str]) -> Non
     missing = [face for face in faces if face.path is not None and not cached(_cache_name(face, characters))]
     if len(missing) * len(characters) < PARALLEL or len(missing) < 2:
         return
-
-    def render(face: FoundFace):
-        return joblib.delayed(_render_into)(
-            cache_target(_cache_name(face, characters)), face, characters, progress=False, give=False
-        )
-
+    render = joblib.delayed(_render_into)
+    targets = [cache_target(_cache_name(face, characters)) for face in missing]
     work = joblib.Parallel(n_jobs=min(len(missing), joblib.cpu_count(), 8), return_as="generator_unordered")
     for _ in tqdm(
-        work(map(render, missing)),
+        work(render(*job, characters, False, False) for job in zip(targets, missing, strict=True)),
         total=len(missing),
         desc=f"rendering {len(characters):,} glyphs a typeface",
         unit="typeface",

@@ -18,10 +18,12 @@ _LINE = re.compile(r"(run\d\d)/test/item(\d\d)\.png \1/training/class(\d\d)\.png
 
 
 class OneShotRuns(NamedTuple):
-    """Attributes:
-    training: (20, 20, 37, 37) uint8, by run and class.
-    test: (20, 20, 37, 37) uint8, by run and item.
-    answers: (20, 20) long, the class of each item.
+    """Drawings and answers of all runs.
+
+    Attributes:
+        training: (20, 20, 37, 37) uint8, by run and class.
+        test: (20, 20, 37, 37) uint8, by run and item.
+        answers: (20, 20) long, the class of each item.
     """
 
     training: np.ndarray

@@ -121,7 +121,7 @@ def iter_phd08(
 
     Yields:
         ImageBank whose label is the index in `hangul_classes(2350)`, whatever files exist; meta columns font,
-            fs, cp, re, th, sl.
+        fs, cp, re, th, sl.
 
     Raises:
         NotThere: see `class_files`.

@@ -1,7 +1,7 @@
 """How far simulated PHD08 bitmaps are from real ones.
 
-Compared are size, ink, the roughness of straight edges, and whether a classifier tells them apart. Glyphs of
-two typefaces have different shapes, but their straight edges are alike. A strip is a piece of such an edge:
+The measures are size, ink, the roughness of straight edges, and whether a classifier tells them apart. Glyphs
+of two typefaces have different shapes, but straight edges are alike. A strip is a piece of such an edge:
 `LENGTH` successive rows, each with paper, one change to ink within `REACH` pixels, and ink. Its positions are
 whole pixels; the deviation from a straight line is roughness.
 """
@@ -115,7 +115,7 @@ def size_and_ink(table: "pd.DataFrame") -> tuple[dict[str, np.ndarray], np.ndarr
 
     Returns:
         Height and width by FS and by RE, relative to index 0, (3,) each; ink (3, 3) [CP][TH], relative to CP
-            0 and TH 1.
+        0 and TH 1.
     """
     sizes = {
         index: table.groupby(index)[["height", "width"]].mean().mean(axis=1).to_numpy()
@@ -181,8 +181,8 @@ def separability(real: Measures, simulated: Measures, seed: int = 0) -> float:
     """Two-sample test of real against simulated strips.
 
     It is the area under the ROC curve of a random forest that tells them apart. The forest learns on two
-        thirds of the fonts and is tested on the others, three times; 0.5 is guessing, 1
-        is certainty.
+    thirds of the fonts and is tested on the others, three times; 0.5 is guessing, 1
+    is certainty.
 
     Raises:
         InputError: fewer than three fonts in common.

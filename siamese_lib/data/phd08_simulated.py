@@ -266,12 +266,11 @@ class Sheet:
         self._scan: tuple[int, ...] | None = None
 
     def scan(self, variant: Sequence[int], part: slice) -> torch.Tensor:
-        """Bitmaps (n, S, S) uint8, 0 and 255, of the characters in `part`, at native resolution with a
-        margin.
+        """Bitmaps (n, S, S) uint8, 0 and 255, at native resolution with a margin.
 
         Args:
             variant: (fs, cp, re, th, sl).
-            part: of the characters.
+            part: which of the characters.
         """
         fs, cp, re, th, sl = variant
         em = POINTS[fs] / 72 * DPI[re]
