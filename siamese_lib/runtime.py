@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from siamese_lib.errors import InputError
+from siamese_lib.files import private_folder
 
 
 def seeded_generator(seed: int, device: torch.device) -> torch.Generator:
@@ -175,6 +176,8 @@ def compiled(model: nn.Module, try_it: Callable[[nn.Module], object]) -> nn.Modu
         model: the network.
         try_it: calls the compiled network with every shape to come, so that it is compiled now.
     """
+    # torch's own default is a folder of a fixed name that others may have made
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(private_folder("inductor")))
     network = torch.compile(model, dynamic=False)
     try:
         try_it(network)

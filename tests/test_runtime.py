@@ -1,14 +1,17 @@
 """Two processes give what one gives."""
 
+import os
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from siamese_lib.errors import InputError
 from siamese_lib.files import repository_root
-from siamese_lib.runtime import Processes, local_device
+from siamese_lib.runtime import Processes, compiled, local_device
 
 SCRIPT = """
 import functools, sys
@@ -104,3 +107,36 @@ def test_more_processes_than_cuda_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(InputError, match="process 2 has no CUDA device .* --nproc-per-node 2"):
         local_device(None)
+
+
+@pytest.mark.parametrize(
+    "variables, said",
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2, but RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT are not set"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two, but this is no number; start with torchrun, or unset"),
+    ],
+)
+def test_half_a_torchrun_is_refused(monkeypatch, variables, said):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=said):
+        Processes.start(torch.device("cpu"))
+
+
+def test_a_failing_compiler_is_quoted(monkeypatch, tmp_path):
+    """Its cache is a private folder."""
+
+    def broken(model, **_):
+        raise RuntimeError("\ng++: fatal error: no such disk\nmore")
+
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+    model = torch.nn.Linear(1, 1)
+    with pytest.warns(
+        UserWarning, match="torch.compile failed .RuntimeError: g..: fatal error: no such disk"
+    ):
+        assert compiled(model, broken) is model
+    folder = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700 and folder.stat().st_uid == os.getuid()
