@@ -1,7 +1,6 @@
 """What papermill gets wrong by itself: misspelt parameters, failing cells and dead kernels must be errors; `make reproduce` and `make notebooks`."""
 
 import dataclasses
-import json
 import os
 import sys
 
@@ -13,7 +12,7 @@ from siamese_lib.experiments import records
 from siamese_lib.experiments.config import make_config
 from siamese_lib.report import notebooks as reproduce
 from siamese_lib.report import tables as report
-from siamese_lib.report.notebooks import check_parameters, execute, main, refresh
+from siamese_lib.report.notebooks import execute, main, refresh
 
 
 @pytest.fixture(autouse=True)
@@ -41,36 +40,12 @@ def notebook(tmp_path):
     return make
 
 
-def test_check_parameters():
-    check_parameters(
-        {"profile": "quick", "os": os, "start": print, "_": 1, "In": [], "Out": {}, "get_ipython": print},
-        ["profile", "rows"],
-    )
-    with pytest.raises(
-        InputError, match="^unknown parameter profil, row; this notebook takes profile, rows$"
-    ):
-        check_parameters(
-            {"profile": "quick", "row": [], "profil": "smoke", "json": json}, ["profile", "rows"]
-        )
-
-
 def test_a_misspelt_parameter_is_refused_before_anything_runs(notebook, tmp_path):
     target = tmp_path / "out.ipynb"
     target.write_text("an earlier run")
     with pytest.raises(InputError, match=r"^n\.ipynb: unknown parameter nmber; it takes number$"):
         execute(notebook("print(number)"), target, {"nmber": 2})
     assert target.read_text() == "an earlier run"
-
-
-def test_papermill_by_itself_stops_at_a_misspelt_parameter(notebook, tmp_path):
-    """As a user calls it, without our `execute`: the notebook's own `start` refuses."""
-    import papermill
-
-    path = notebook(
-        'from siamese_lib.report.notebooks import check_parameters\ncheck_parameters(globals() | {"check_parameters": None}, ["number"])'
-    )
-    with pytest.raises(papermill.PapermillExecutionError, match="unknown parameter"):
-        papermill.execute_notebook(str(path), str(tmp_path / "out.ipynb"), {"nmber": 2}, progress_bar=False)
 
 
 def test_execute_and_refresh(notebook, tmp_path):
