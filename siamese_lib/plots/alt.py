@@ -19,7 +19,7 @@ def alt_text(figure: Figure) -> str:
 def _plain(text: str) -> str:
     """One line, without the marks of mathematical type."""
     text = re.sub(r"\\([a-zA-Z]+) ?", r"\1 ", text)
-    return " ".join(re.sub(r"[${}^\\]", "", text).split())
+    return " ".join(re.sub(r"[${}\\]", "", text).split())
 
 
 def use_alt_text() -> None:

@@ -129,7 +129,7 @@ def flatten(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, tuple[str, 
         random_state=seed,
         n_jobs=1,
     )
-    return mapper.fit_transform(vectors), ("UMAP dimension 1 (no unit)", "UMAP dimension 2 (no unit)")
+    return mapper.fit_transform(vectors), ("UMAP dimension 1", "UMAP dimension 2")
 
 
 def hangul_layout(syllables: list[str]) -> list[str]:

@@ -55,9 +55,9 @@ def measured(name: str) -> tuple[pd.DataFrame, dict]:
 
 
 def readable(table: pd.DataFrame) -> Styler:
-    """A benchmark's table with titles and units in place of column names."""
+    """A benchmark's table with titles and units in place of column names, in the order of COLUMNS."""
     titles = {column: title for column, (title, _) in COLUMNS.items() if column in table}
-    style = shown(table.rename(columns=titles).reset_index(drop=True))
+    style = shown(table[list(titles)].rename(columns=titles).reset_index(drop=True))
     for column in titles:
         if pd.api.types.is_numeric_dtype(table[column]):
             title, decimals = COLUMNS[column]

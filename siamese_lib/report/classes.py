@@ -49,22 +49,22 @@ def clustered(clusters: np.ndarray, row: str, groups: Sequence[str] | None = Non
     return Text(text)
 
 
-def shared_layout(centroids: np.ndarray, layouts: Sequence[str]) -> Text:
-    """How often the nearest other ideal vector is of a syllable that is built alike.
+def shared_with_neighbours(centroids: np.ndarray, groups: Sequence[str], what: str) -> Text:
+    """How often the nearest other ideal vector is of a class of the same group.
 
     Args:
         centroids: (C, D) ideal vectors.
-        layouts: of each class (`plots.hangul_layout`).
+        groups: of each class, its layout (`plots.hangul_layout`) or its alphabet.
+        what: a group is, in a word.
     """
-    vectors, layouts = torch.from_numpy(np.asarray(centroids, np.float32)), np.asarray(layouts)
-    neighbours = nearest(vectors, vectors, 2).numpy()
-    own = neighbours[:, 0] == np.arange(len(vectors))
-    neighbour = np.where(own, neighbours[:, 1], neighbours[:, 0])
-    share = 100 * (layouts[neighbour] == layouts).mean()
-    _, counts = np.unique(layouts, return_counts=True)
-    chance = 100 * (counts * (counts - 1)).sum() / (len(layouts) * (len(layouts) - 1))
+    vectors, groups = torch.from_numpy(np.asarray(centroids, np.float32)), np.asarray(groups)
+    nearest_two = nearest(vectors, vectors, 2).numpy()
+    own = nearest_two[:, 0] == np.arange(len(vectors))
+    neighbour = np.where(own, nearest_two[:, 1], nearest_two[:, 0])
+    share = 100 * (groups[neighbour] == groups).mean()
+    _, counts = np.unique(groups, return_counts=True)
+    chance = 100 * (counts * (counts - 1)).sum() / (len(groups) * (len(groups) - 1))
     return Text(
-        f"For {share:.0f} % of the classes the nearest other ideal vector has the same layout; by chance it "
-        "would be "
-        f"{chance:.0f} %."
+        f"For {share:.0f} % of the classes the nearest other ideal vector is of the same {what}; "
+        f"by chance it would be {chance:.0f} %."
     )

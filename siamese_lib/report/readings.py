@@ -124,9 +124,10 @@ def told_alphabet(test: dict, row: str) -> Text:
 def tried_settings() -> pd.DataFrame:
     """Longer and harder training on the drawers' split: results/benchmarks/drawers.csv, best first."""
     table = pd.read_csv(results_folder() / "benchmarks" / "drawers.csv")
-    return table.sort_values("accuracy", ascending=False, ignore_index=True)[list(TRIED)].rename(
-        columns=TRIED
-    )
+    table = table.sort_values("accuracy", ascending=False, ignore_index=True)[list(TRIED)]
+    for setting in ("rate", "probability", "shift", "degrees"):
+        table[setting] = table[setting].map("{:g}".format)
+    return table.rename(columns=TRIED)
 
 
 def longest_run() -> Text:

@@ -5,13 +5,45 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from siamese_lib.data.bank import ImageBank
+from siamese_lib.data.hangul_classes import hangul_classes
+from siamese_lib.data.phd08 import iter_phd08
 from siamese_lib.data.phd08_calibration import Measures, separability
 from siamese_lib.data.phd08_simulated import DPI, POINTS, simulated_faces
+from siamese_lib.evaluation import Evaluation
 from siamese_lib.experiments.records import font_results
 from siamese_lib.experiments.tables import TABLES
 from siamese_lib.report.summaries import Text, rows_of, title_of
 
 BOTH = ("phd08-sim", "phd08")
+
+
+def real_scans(characters: Sequence[str]) -> list[ImageBank]:
+    """Real PHD08 scans of those characters whose class files are there, labelled by their place in the list.
+
+    Raises:
+        InputError: there are no class files, or one is damaged.
+    """
+    known, found = hangul_classes(2350), []
+    place = np.array([characters.index(name) if name in characters else -1 for name in known])
+    for bank in iter_phd08():
+        labels = place[bank.labels]
+        ours = labels >= 0
+        meta = bank.meta[ours].reset_index(drop=True)
+        if ours.any():
+            found.append(ImageBank(bank.images[ours], labels[ours], list(characters), meta))
+    return found
+
+
+def read_by_class(result: Evaluation) -> Text:
+    """Accuracy of each class that has scans."""
+    return Text(
+        ", ".join(
+            f"{result.classes[c]} {100 * result.correct[c] / result.total[c]:.1f} % of {result.total[c]:,}"
+            for c in np.flatnonzero(result.total)
+        )
+        + " real scans are read correctly."
+    )
 
 
 def sizes(measures: Measures) -> pd.DataFrame:
@@ -51,6 +83,24 @@ def typefaces(simulated: Measures, real: Measures | None = None) -> pd.DataFrame
                 found.ink.groupby("font").mean().round(3)
             )
     return pd.DataFrame(columns).reindex(list(faces)).rename_axis("font")
+
+
+def typeface_files(manifest: dict) -> pd.DataFrame:
+    """The typefaces of a font manifest: split, family, file, fingerprint, glyphs used and what was left out."""
+    lines = [
+        {
+            "split": split,
+            "typeface": face["key"],
+            "family": face["family"],
+            "file": face["file"],
+            "sha256": face["sha256"][:12],
+            "glyphs": face["glyphs"],
+            "left out": "; ".join(f"{found['first']} {why}" for why, found in face["left_out"].items()),
+        }
+        for split, faces in manifest["faces"].items()
+        for face in faces
+    ]
+    return pd.DataFrame(lines)
 
 
 def size_gaps(simulated: Measures, real: Measures) -> Text:

@@ -1,12 +1,15 @@
 """What notebooks say of runs: tables and sentences that follow from the numbers in their records."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from siamese_lib.data.phd08 import FONTS, variant_indices
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.records import published_records, uses_stopgap
 from siamese_lib.experiments.tables import TABLES
@@ -46,6 +49,11 @@ def shown(frame: pd.DataFrame, precision: int = 1) -> Styler:
     style = frame.style.set_uuid(fingerprint).format(precision=precision, thousands=",", na_rep="")
     style = style.format("{:g}", subset=paper, na_rep="")
     return style.hide(axis="index") if isinstance(frame.index, pd.RangeIndex) else style
+
+
+def source(function: Callable) -> Text:
+    """The code of a function or method, printed from its source, so that it is what runs."""
+    return Text(f"```python\n{textwrap.dedent(inspect.getsource(function))}```")
 
 
 def published(
@@ -178,7 +186,8 @@ def ranking(records: Sequence[dict], test_set: str) -> Text:
     text = f"On {title_of(test_set)}, from lowest to highest: "
     text += ", ".join(f"**{row}** {_with_interval(score[row])} %" for row in order) + ". "
     known = [row for row in order if row in paper]
-    if len(known) > 1:
+    comparable = test_set not in TEST_SETS or TEST_SETS[test_set].complete is not None
+    if comparable and len(known) > 1:
         same = known == sorted(known, key=paper.get)
         text += f"This is {'' if same else 'not '}the paper's order. "
     half = np.mean([np.diff(r["evaluations"][test_set]["accuracy_interval"])[0] / 2 for r in tested])
@@ -190,6 +199,20 @@ def ranking(records: Sequence[dict], test_set: str) -> Text:
     if seeds > 1:
         return Text(f"{text}each is a mean of {seeds} seeds with its 95 % interval.")
     return Text(f"{text}how much chance in training moves it, one seed cannot tell, so it decides no order.")
+
+
+def reading(test: Mapping, what: str) -> Text:
+    """One evaluation in a sentence: how much is read, and by font where it has fonts.
+
+    Args:
+        test: of a record, or from `Evaluation.summary`; its network knows the classes of the test alone.
+        what: the images, as the sentence names them.
+    """
+    fonts = ", ".join(f"{font} {result['accuracy']:.0f} %" for font, result in test["by_font"].items())
+    return Text(
+        f"**{test['accuracy']:.1f} %** of {test['images']:,} {what} are read correctly; chance is "
+        f"{100 / test['classes']:.1f} %." + (f" By font: {fonts}." if fonts else "")
+    )
 
 
 def gains(records: Sequence[dict], row: str, base: str) -> Text:
@@ -257,6 +280,42 @@ def not_run(records: Sequence[dict]) -> Text:
         + f"or to the command line: `python -m siamese_lib run {config['table']} --profile cpu`. "
         + "`make publish RUN=...` keeps a run for the tables in `results/`."
     )
+
+
+def images_per_second(records: Iterable[dict]) -> float:
+    """Speed of training, the median of the runs."""
+    return float(np.median([r["totals"]["images_seen"] / r["totals"]["seconds"] for r in records]))
+
+
+def leaders(cells: pd.DataFrame) -> Text:
+    """Of a table of mining (lines) and losses (columns): which loss is highest with which mining."""
+    ahead: dict[str, list[str]] = {}
+    for mining, loss in cells.idxmax(axis=1).items():
+        ahead.setdefault(loss, []).append(mining)
+    parts = [f"the {loss} loss with {', '.join(minings)}" for loss, minings in ahead.items()]
+    return Text(f"Ahead: {'; '.join(parts)}.")
+
+
+def split_sizes(data: Mapping[str, object]) -> pd.DataFrame:
+    """Classes and images of training, validation and test.
+
+    Args:
+        data: name -> its TrainingData. The test of Hangul is all of the simulated scans.
+    """
+    lines = []
+    for found in data.values():
+        classes = found.train.num_classes
+        scans = len(FONTS) * len(variant_indices(243)) * min(classes, 2350)
+        lines.append(
+            {
+                "classes": classes,
+                "training images": len(found.train),
+                "a class": len(found.train) / classes,
+                "validation images": len(found.validation),
+                "test images": scans if found.split is None else len(found.split.test),
+            }
+        )
+    return pd.DataFrame(lines, pd.Index(data, name="data"))
 
 
 def _count(number: int, what: str) -> str:
