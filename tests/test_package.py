@@ -18,7 +18,7 @@ BLOCKED = """
 import sys
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in "pandas scipy PIL fontTools tqdm platformdirs sklearn matplotlib IPython".split():
+        if name.partition(".")[0] in "pandas scipy PIL fontTools tqdm platformdirs sklearn matplotlib".split():
             raise ImportError(name)
 sys.meta_path.insert(0, Block())
 import torch, siamese_lib as s

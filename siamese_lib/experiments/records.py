@@ -226,3 +226,14 @@ def published_arrays(records: list[dict]) -> dict[str, dict[str, np.ndarray]]:
             with np.load(path) as stored:
                 arrays[record["id"]] = {name: stored[name] for name in stored.files}
     return arrays
+
+
+def font_results(records: list[dict], test_set: str) -> dict[str, list[dict]]:
+    """Font -> its result (accuracy in percent, images) in each record that was tested on the set, in their
+    order.
+    """
+    found: dict[str, list[dict]] = {}
+    for record in records:
+        for font, result in record["evaluations"].get(test_set, {}).get("by_font", {}).items():
+            found.setdefault(font, []).append(result)
+    return found

@@ -15,7 +15,8 @@ COPIES = ("original", "one copy", "two copies")
 def calibration_figure(simulated: Measures, real: Measures | None = None) -> Figure:
     """Size by point size and resolution, ink by photocopies and threshold, roughness of edges by photocopies.
 
-    Crosses are what was measured on real classes, stored with the simulator; `real`, where given, is measured anew for the roughness.
+    Crosses in the first two panels are what was measured on real classes and is stored with the simulator;
+    those of the roughness are of `real`, where it is given.
     """
     sizes, ink = size_and_ink(simulated.table)
     figure = new_figure(

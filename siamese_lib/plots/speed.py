@@ -39,14 +39,17 @@ def step_figure(table: pd.DataFrame) -> Figure:
 
 
 def time_to_accuracy_figure(table: pd.DataFrame) -> Figure:
-    """Seconds to each target, a row of dots a method; columns of time_to_accuracy.csv. A method that missed a target has no dot there."""
+    """Seconds to each target, a row of dots a method; columns of time_to_accuracy.csv.
+
+    A method that missed a target has no dot there.
+    """
     if table.empty:
         return empty_figure("No runs to draw.", "Time to accuracy")
     methods = list(dict.fromkeys(table.method))
     figure = new_figure(
         8.5,
         0.4 * len(methods) + 1.5,
-        "How long until the network reads the validation faces",
+        "How long until the network reads the validation typefaces",
         "median of the seeds that reached the target",
     )
     ax = figure.subplots()
@@ -73,7 +76,7 @@ def time_to_accuracy_figure(table: pd.DataFrame) -> Figure:
         *ax.get_legend_handles_labels(),
         loc="outside lower center",
         ncols=2,
-        title="accuracy on validation faces",
+        title="accuracy on validation typefaces",
     )
     return figure
 
@@ -120,7 +123,10 @@ def rates_figure(table: pd.DataFrame) -> Figure:
         name=table.batch.where(~table.loss.str.startswith("pml/"), table.loss.str[4:]),
     )
     shown = [family for family in families if (table.family == family).any()]
-    note = "validation faces, one seed that no table uses; 120,000 images, one-cycle; solid: 256 images a pool (literal: 768), dashed: 128, dotted: 64"
+    note = (
+        "validation typefaces, one seed that no table uses; 120,000 images, one-cycle; "
+        "solid: 256 images a pool (literal: 768), dashed: 128, dotted: 64"
+    )
     figure = new_figure(3.2 * len(shown) + 1.5, 4, "Accuracy over the learning rate", note)
     for ax, family in zip(figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
         part = table[table.family == family]
@@ -135,7 +141,7 @@ def rates_figure(table: pd.DataFrame) -> Figure:
                 markersize=4,
             )
         rates = sorted(set(part.rate))
-        ax.set(xscale="log", title=families[family], xlabel="Adam's rate", ylim=(0, 100))
+        ax.set(xscale="log", title=families[family], xlabel="learning rate", ylim=(0, 100))
         ax.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45)
         ax.xaxis.set_minor_formatter(NullFormatter())
         handles = [

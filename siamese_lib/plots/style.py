@@ -13,7 +13,8 @@ from matplotlib.ft2font import FT2Font
 
 from siamese_lib.experiments.tables import Row
 
-# Okabe and Ito's palette, which people with any kind of colour vision can tell apart; grey for the row all others are measured against.
+# Okabe and Ito's palette, which people with any kind of colour vision can tell apart.
+# Grey is the row that all others are measured against.
 ROW_COLOURS = {
     "random": "#7A7A7A",
     "auto-clustering": "#0072B2",
@@ -33,6 +34,7 @@ ROW_MARKERS = {
 }
 LINES = {"metric": "-", "contrastive": "--", "triplet": ":"}
 INK, MUTED, PALE = "#262626", "#737373", "#D9D9D9"
+ANCHOR, POSITIVE, NEGATIVE = PALETTE[0], PALETTE[2], PALETTE[1]  # the three images of a triplet
 
 HANGUL_NAMES = (
     "NanumGothic",
@@ -57,14 +59,15 @@ _HANGUL = (0xAC00, 0xB620, 0xD7A3)  # first, some, last syllable
 def use_style() -> None:
     """The one style of all figures; call it before drawing.
 
-    seaborn's theme comes first, as it would undo a font chosen before it. Latin is DejaVu Sans, which comes with matplotlib; Hangul comes from the
-    first font that has it. Where there is none, `label` writes code points, and glyphs are still drawn, as pictures.
+    Latin is DejaVu Sans, which comes with matplotlib; Hangul comes from the first font that has it. Where
+    there is none, `label` writes code points, and glyphs are still drawn, as pictures.
     """
+    # the theme comes first, as it would undo a font chosen before it
     sns.set_theme(context="notebook", style="ticks", palette=list(PALETTE), font_scale=0.85)
     hangul = _hangul_font()
     mpl.rcParams.update(
         {
-            # by name: matplotlib falls back from glyph to glyph along this list, but not along font.sans-serif
+            # by name: matplotlib falls back from glyph to glyph along this list, not along font.sans-serif
             "font.family": ["DejaVu Sans"] + ([hangul] if hangul else []),
             "axes.edgecolor": MUTED,
             "axes.labelcolor": INK,
@@ -86,7 +89,7 @@ def use_style() -> None:
 
 
 def label(text: str) -> str:
-    """`text` where the fonts of the style can draw it, else with code points (U+AC00) in place of what they cannot."""
+    """`text` with code points (U+AC00) in place of the characters that the fonts of the style cannot draw."""
     covered = _covered(tuple(mpl.rcParams["font.family"]))
     parts = [character if ord(character) in covered else f"U+{ord(character):04X}" for character in text]
     return "".join(parts) if all(len(part) == 1 for part in parts) else " ".join(parts)
@@ -170,7 +173,7 @@ def _characters(file: str) -> frozenset[int]:
 
 
 def _hangul_font() -> str | None:
-    """Name of a Hangul font: one that matplotlib knows, else a file in the folders of the face table (the PyPI packages among them)."""
+    """Name of a Hangul font: one that matplotlib knows, else a file in the folders of the typefaces."""
     from siamese_lib.data.faces import font_folders
 
     known = {}

@@ -16,21 +16,10 @@ from siamese_lib.errors import InputError
 from siamese_lib.experiments.records import run_kind
 from siamese_lib.experiments.tables import TABLES
 from siamese_lib.files import atomic_write, write_json
-from siamese_lib.plots.curves import (
-    accuracy_by_font,
-    accuracy_curves,
-    by_font,
-    curves,
-    describe,
-    probability_evolution,
-)
-from siamese_lib.plots.glyphs import (
-    cluster_sheet,
-    confusion_sheet,
-    glyph_map,
-    hangul_layout,
-    largest_clusters,
-)
+from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves, by_font, curves, describe
+from siamese_lib.plots.glyphs import cluster_sheet, confusion_sheet, largest_clusters
+from siamese_lib.plots.maps import glyph_map, hangul_layout
+from siamese_lib.plots.probabilities import probability_evolution
 from siamese_lib.plots.style import row_title, use_style
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]  # run id -> the arrays of its .npz
@@ -43,8 +32,8 @@ def figures(records: list[dict], arrays_by_id: Arrays) -> dict[str, tuple[Callab
 
     A figure holds runs of one kind (profile, batch, classes, budget, fonts, device): the kind with most rows,
     then most images a run, then most runs. Figures of one run show the last row of the paper's table that has
-    what they need, with its lowest seed. What no record has is left out, as are runs with the PyPI faces and
-    rows that the paper's table lacks; no records, no figures.
+    what they need, with its lowest seed. What no record has is left out, as are runs with the PyPI typefaces
+    and rows that the paper's table lacks; no records, no figures.
     """
     found = {}
     records = [record for record in records if not is_stopgap(record["manifest"])]
@@ -135,15 +124,17 @@ def _of_one_run(
 
 
 def figure_hashes(records: list[dict], arrays_by_id: Arrays) -> dict[str, str]:
-    """Name -> SHA-256 of each published figure's data, floats rounded to six significant digits. Needs no
-    fonts and draws nothing.
+    """Name -> SHA-256 of each published figure's data, floats rounded to six significant digits.
+
+    Needs no fonts and draws nothing.
     """
     return {name: _digest(data) for name, (_, data) in sorted(figures(records, arrays_by_id).items())}
 
 
 def write_figures(folder: Path | str, records: list[dict], arrays_by_id: Arrays) -> list[str]:
-    """Draw the published figures as PNG and write figures.json, what `figure_hashes` gives; figures that are
-    no longer published are removed.
+    """Draw the published figures as PNG and write figures.json, which holds `figure_hashes`.
+
+    Figures that are no longer published are removed.
 
     Returns:
         Names of the files written.

@@ -1,55 +1,20 @@
-"""Notebooks: what each does first (`start`), and running them with papermill (`reproduce`)."""
+"""Running the notebooks with papermill: `execute`, `refresh`, `reproduce`."""
 
 import os
 import time
-import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.tables import TABLES
-from siamese_lib.files import absolute, private_folder, repository_root, runs_folder
+from siamese_lib.files import absolute, repository_root, runs_folder
 
 MAIN = 4  # notebooks 00 to 03
 FOLDERS = ("SIAMESE_RUNS", "SIAMESE_DATA", "SIAMESE_CACHE", "SIAMESE_FONTS")
 # Without ipykernel's own log: a warning about sockets at each start, often an error at the end. Warnings of
 # Python code, errors of cells and the death of a kernel are not part of it.
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
-_IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
-
-
-def check_parameters(namespace: Mapping[str, object], known: Iterable[str]) -> None:
-    """Refuse what papermill injected under a name the notebook does not use; papermill itself only logs a
-    warning.
-
-    Args:
-        namespace: `globals()` of the notebook, before it has defined anything but its parameters.
-        known: the names of its parameters.
-
-    Raises:
-        InputError: any other name, with the list of the known ones.
-    """
-    known = list(known)
-    given = {
-        name
-        for name, value in namespace.items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
-    }
-    unknown = sorted(given - set(known) - _IPYTHON - {"start"})
-    if unknown:
-        raise InputError(f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(known)}")
-
-
-def start(namespace: Mapping[str, object], known: Iterable[str]) -> None:
-    """First call of a notebook: `check_parameters`, then the package's drawing style and a writable cache for
-    umap's compiler.
-    """
-    check_parameters(namespace, known)
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(private_folder("numba")))
-    from siamese_lib.plots import use_style
-
-    use_style()
 
 
 def notebook_files(everything: bool) -> list[Path]:

@@ -19,8 +19,9 @@ from siamese_lib.errors import InputError
 from siamese_lib.experiments.config import make_config
 from siamese_lib.experiments.records import save_arrays
 from siamese_lib.experiments.tables import MININGS
-from siamese_lib.plots import glyphs, style
-from siamese_lib.plots.curves import by_font, curves, spread_out
+from siamese_lib.plots import glyphs, maps, style
+from siamese_lib.plots.curves import by_font, curves
+from siamese_lib.plots.probabilities import spread_out
 from siamese_lib.report import figures as published
 
 CLASSES = 40
@@ -271,7 +272,7 @@ def test_few_classes_make_a_principal_component_map_that_says_so():
         and "too few classes for UMAP" in figure.axes[0].get_xlabel()
     )
     assert drawn(plots.glyph_map(vectors[:1], ImageBank(*_one_class()))).std() > 0
-    points, _ = glyphs.flatten(vectors)
+    points, _ = maps.flatten(vectors)
     assert points.shape == (9, 2) and np.allclose(points.mean(0), 0)
 
 
@@ -284,11 +285,11 @@ def test_umap_keeps_neighbours_and_repeats():
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(4), 10)
     vectors = (10 * np.eye(25)[group] + rng.normal(size=(40, 25))).astype(np.float32)
-    points, names = glyphs.flatten(vectors)
+    points, names = maps.flatten(vectors)
     assert points.shape == (40, 2) and "UMAP" in names[0]
     distances = np.linalg.norm(points[:, None] - points[None], axis=2) + 1e9 * np.eye(40)
     assert (group[distances.argmin(1)] == group).mean() > 0.9
-    assert (glyphs.flatten(vectors)[0] == points).all()
+    assert (maps.flatten(vectors)[0] == points).all()
     layout = plots.hangul_layout(class_list(CLASSES))
     figure = plots.glyph_map(vectors, made_up_bank(), layout)
     assert (
@@ -352,7 +353,7 @@ def test_published_figures_show_the_kind_with_most_rows():
 
 def test_write_figures(tmp_path, monkeypatch):
     monkeypatch.setattr(published, "_bank", lambda classes, framing: made_up_bank(classes))
-    monkeypatch.setattr(glyphs, "FEWEST_FOR_UMAP", 1000)
+    monkeypatch.setattr(maps, "FEWEST_FOR_UMAP", 1000)
     records, arrays = everything((0,))
     save_arrays(tmp_path / "a.npz", arrays[records[-1]["id"]])  # arrays survive the .npz
     with np.load(tmp_path / "a.npz") as stored:

@@ -1,7 +1,6 @@
 """Running notebooks: what papermill gets wrong by itself is an error; `reproduce` and what it prints."""
 
 import dataclasses
-import json
 import os
 import sys
 
@@ -15,7 +14,7 @@ from siamese_lib.experiments.config import make_config
 from siamese_lib.files import repository_root, runs_folder
 from siamese_lib.report import notebooks as reproduce
 from siamese_lib.report import tables as report
-from siamese_lib.report.notebooks import check_parameters, execute, refresh
+from siamese_lib.report.notebooks import execute, refresh
 
 
 @pytest.fixture
@@ -36,19 +35,6 @@ def notebook(tmp_path):
     return make
 
 
-def test_check_parameters():
-    check_parameters(
-        {"profile": "quick", "os": os, "start": print, "_": 1, "In": [], "Out": {}, "get_ipython": print},
-        ["profile", "rows"],
-    )
-    with pytest.raises(
-        InputError, match="^unknown parameter profil, row; this notebook takes profile, rows$"
-    ):
-        check_parameters(
-            {"profile": "quick", "row": [], "profil": "smoke", "json": json}, ["profile", "rows"]
-        )
-
-
 def test_a_misspelt_parameter_is_refused_before_anything_runs(notebook, tmp_path):
     target = tmp_path / "out.ipynb"
     target.write_text("an earlier run")
@@ -61,10 +47,7 @@ def test_papermill_by_itself_stops_at_a_misspelt_parameter(notebook, tmp_path):
     """As a user calls it, without our `execute`: the notebook's own `start` refuses."""
     import papermill
 
-    path = notebook(
-        "from siamese_lib.report.notebooks import check_parameters\n"
-        'check_parameters(globals() | {"check_parameters": None}, ["number"])'
-    )
+    path = notebook("from siamese_lib.report.parameters import start\nstart(globals(), number=int)")
     with pytest.raises(papermill.PapermillExecutionError, match="unknown parameter"):
         papermill.execute_notebook(str(path), str(tmp_path / "out.ipynb"), {"nmber": 2}, progress_bar=False)
 
