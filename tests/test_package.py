@@ -16,9 +16,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 BLOCKED = """
 import sys
+blocked = "pandas scipy PIL fontTools tqdm platformdirs sklearn matplotlib seaborn IPython".split()
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in "pandas scipy PIL fontTools tqdm platformdirs sklearn matplotlib".split():
+        if name.partition(".")[0] in blocked:
             raise ImportError(name)
 sys.meta_path.insert(0, Block())
 import torch, siamese_lib as s
