@@ -9,8 +9,8 @@ import torch
 
 from siamese_lib.batches import ClassSamples, LiteralTriplets
 from siamese_lib.data.bank import ImageBank
-from siamese_lib.errors import InputError
-from siamese_lib.experiments.build import build_trainer
+from siamese_lib.errors import InputError, NotFinite
+from siamese_lib.experiments.build import build_trainer, make_batch
 from siamese_lib.experiments.config import make_config
 from siamese_lib.experiments.datasets import TrainingData
 from siamese_lib.experiments.tables import MININGS, TABLES
@@ -179,6 +179,26 @@ def test_a_loss_that_is_not_finite_raises_at_once(data):
         trainer.fit()
 
 
+def test_weights_that_are_not_finite_after_the_last_step_are_an_error(data, tmp_path):
+    """The loss of a step is that of the weights before it; the checkpoint of the period before stays."""
+    path = tmp_path / "checkpoint.pt"
+    trainer = build_trainer(config(), 0, CPU, data, path)
+    next(trainer.periods())
+    kept, step = path.read_bytes(), trainer.optimiser.step
+
+    def broken():
+        step()
+        if trainer.step == trainer.plan.period_ends()[1] - 1:
+            trainer.model.conv1.weight.data[0] = float("inf")
+
+    trainer.optimiser.step = broken
+    with pytest.raises(
+        NotFinite, match="sum of the weights is not finite after iteration .*lower the learning"
+    ):
+        trainer.fit()
+    assert path.read_bytes() == kept
+
+
 def test_collapse_is_said_with_figures(data):
     trainer = build_trainer(config("triplet/random"), 0, CPU, data)
     with torch.no_grad():
@@ -292,6 +312,15 @@ def test_two_impostors_train(data):
     assert trainer.batch.negatives.impostors.shape == (12, 2) and trainer.history[-1]["triplets"] > 0
     with pytest.raises(InputError, match="a pool of 8 classes with impostors=2: .* a multiple of 3 classes"):
         build_trainer(config(batch="pooled-near", impostors=2), 0, CPU, data)
+
+
+def test_a_pool_of_near_classes_in_an_alphabet_of_three(data):
+    """Each class then has two impostors; the pool must fit them."""
+    labels = torch.arange(3).repeat(4)
+    tiny = config(batch="pooled-near", num_classes=3, pool_classes=3)
+    assert make_batch(tiny, labels).negatives.k == 2
+    with pytest.raises(InputError, match="a pool of 8 classes with impostors=2"):
+        make_batch(config(batch="pooled-near", num_classes=3), labels)
 
 
 def test_devices():

@@ -86,12 +86,14 @@ def run_one(
     keep_memory()
     chosen = choose_device(local_device(device))
     processes = Processes.start(chosen)
-    check_writable(runs_folder())
     data = data_of(config)
     identifier = run_id(config, seed, chosen.type, data.manifest)
     folder = runs_folder() / identifier
+    path = folder / "record.json"
+    if path.is_file() and not missing_sets(record := load_record(path), config, sets, variants):
+        return Run(record, folder)  # nothing to write, so the folder may be read-only
+    check_writable(runs_folder())
     with one_at_a_time(folder) if processes.first else contextlib.nullcontext():
-        path = folder / "record.json"
         if path.is_file():
             record = load_record(path)
         else:
@@ -105,6 +107,12 @@ def run_one(
             _evaluate_missing(record, config, folder, chosen, data, sets, variants, progress)
     processes.wait()
     return Run(record if processes.first else load_record(path), folder)
+
+
+def missing_sets(record: dict, config: RunConfig, sets: Iterable[str], variants: int) -> list[str]:
+    """Those of the sets that a record has no evaluation of, or one with other test images."""
+    done = record["evaluations"]
+    return [name for name in sets if name not in done or outdated(name, done[name], config, variants)]
 
 
 def check_seed(seed: int) -> None:
@@ -236,8 +244,7 @@ def _evaluate_missing(
     """Test on those sets that the record lacks. Each result is written at once; a set that fails does not
     cost the others theirs.
     """
-    done = record["evaluations"]
-    todo = [name for name in sets if name not in done or outdated(name, done[name], config, variants)]
+    done, todo = record["evaluations"], missing_sets(record, config, sets, variants)
     if not todo:
         return
     scorer = Scorer(trained_network(config, folder, device), config, data, device, variants, progress)

@@ -58,7 +58,7 @@ def shared_with_neighbours(centroids: np.ndarray, groups: Sequence[str], what: s
         what: a group is, in a word.
     """
     vectors, groups = torch.from_numpy(np.asarray(centroids, np.float32)), np.asarray(groups)
-    nearest_two = nearest(vectors, vectors, 2).numpy()
+    nearest_two = nearest(vectors, vectors, 2)[0].numpy()
     own = nearest_two[:, 0] == np.arange(len(vectors))
     neighbour = np.where(own, nearest_two[:, 1], nearest_two[:, 0])
     share = 100 * (groups[neighbour] == groups).mean()

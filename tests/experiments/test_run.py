@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from read_only import make_read_only
 
 from siamese_lib import __main__
 from siamese_lib.data.hangul_classes import class_list
@@ -376,3 +377,16 @@ def test_seeds_outside_their_range_are_refused(seed):
         run_module.run_one(config(), seed, "cpu")
     with pytest.raises(InputError, match=r"seed=.*: a whole number from 0 to 2\^63 - 1"):
         run_table("table3", ["random"], seeds=[0, seed])
+
+
+SCORED = {"accuracy": 34.0, "classes": 40, "images": 40}
+
+
+def test_a_finished_run_in_a_read_only_folder_is_reused(copied, monkeypatch):
+    monkeypatch.setattr(run_module, "outdated", lambda *_: False)
+    monkeypatch.setattr(test_sets.Scorer, "score", lambda self, name: (SCORED, None))
+    whole = run_module.run_one(config(), 0, "cpu", progress=False).record
+    make_read_only(monkeypatch, copied.parents[1])
+    assert run_module.run_one(config(), 0, "cpu", progress=False).record == whole
+    with pytest.raises(InputError, match="cannot be written"):
+        run_module.run_one(config(rate=0.3), 0, "cpu", progress=False)
