@@ -77,7 +77,7 @@ def _seconds(function: Callable[[], object], repeats: int, device: torch.device)
 
 
 def drawn_negatives(
-    statistics: ClassStatistics, classes: int = 6, most: int = 12, seed: int = 0
+    statistics: ClassStatistics, eta: int = 1000, classes: int = 6, most: int = 12, seed: int = 0
 ) -> dict[int, dict[str, list[int]]]:
     """Negatives that three samplers draw for a few classes, spread over the alphabet.
 
@@ -89,7 +89,7 @@ def drawn_negatives(
     """
     count, device = len(statistics.centroids), statistics.centroids.device
     generator = torch.Generator(device).manual_seed(seed)
-    clustering, near = AutoClustering(count), DistanceBased(count)
+    clustering, near = AutoClustering(count, eta=eta), DistanceBased(count)
     clustering.update(statistics)
     near.update(statistics)
     clusters = clustering.clusters.cpu().numpy()
