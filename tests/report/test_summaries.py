@@ -137,6 +137,8 @@ def test_ranking_names_order_chance_and_certainty():
     assert "This is the paper's order. Chance is 0.043 %." in text and "about ± 2.0 " in text
     assert text.endswith("one seed cannot tell, so it decides no order.")
     assert "not the paper's order" in summaries.ranking(one_each(20.0, 30.0, 10.0, 40.0), "phd08-sim")
+    few = summaries.ranking(one_each(20.0, 30.0), "phd08-sim")
+    assert "This is the paper's order of these 2 rows." in few
     assert "paper" not in summaries.ranking(one_each(20.0), "phd08-sim")  # one row has no order
 
 
