@@ -25,7 +25,8 @@ def _plain(text: str) -> str:
 def use_alt_text() -> None:
     """In a notebook's kernel, give every figure that is shown its `alt_text`; anywhere else, nothing.
 
-    It stands in the output's metadata, where nbconvert finds it, and as the output's plain text.
+    It stands in the metadata of the output, where nbconvert's classic template finds it (its lab template
+    and JupyterLab 4.6 do not look there), and as the plain text of the output.
     """
     from IPython import get_ipython
 

@@ -86,9 +86,7 @@ def typefaces(simulated: Measures, real: Measures | None = None) -> pd.DataFrame
 
 
 def typeface_files(manifest: dict) -> pd.DataFrame:
-    """The typefaces of a font manifest: split, family, file, fingerprint, glyphs used and what was left
-    out.
-    """
+    """The typefaces of a font manifest: split, family, file, fingerprint, glyphs used, glyphs left out."""
     lines = [
         {
             "split": split,

@@ -189,7 +189,8 @@ def ranking(records: Sequence[dict], test_set: str) -> Text:
     comparable = test_set not in TEST_SETS or TEST_SETS[test_set].complete is not None
     if comparable and len(known) > 1:
         same = known == sorted(known, key=paper.get)
-        text += f"This is {'' if same else 'not '}the paper's order. "
+        these = "" if len(known) == len(paper) else f" of these {len(known)} rows"
+        text += f"This is {'' if same else 'not '}the paper's order{these}. "
     half = np.mean([np.diff(r["evaluations"][test_set]["accuracy_interval"])[0] / 2 for r in tested])
     text += (
         f"Chance is {chance(tested[0], test_set):.2g} %. What happens to be tested moves a figure by about "

@@ -1,6 +1,4 @@
-"""Figures from made-up records: each draws without a missing-glyph warning, and the published data's
-fingerprints say what they should.
-"""
+"""Figures of made-up records: no glyph is missing; published data has the fingerprints it should have."""
 
 import dataclasses
 import io
@@ -28,9 +26,7 @@ CLASSES = 40
 
 
 def made_up_bank(classes=CLASSES, missing=()):
-    """Two images a class, the first with the class's number as a bar code; none for the classes in
-    `missing`.
-    """
+    """Two images a class, the first with the class's number as a bar code; none for those in `missing`."""
     labels = np.array([i for i in range(classes) if i not in missing], np.int64)
     images = np.zeros((len(labels), 37, 37), np.uint8)
     for place, i in enumerate(labels):
