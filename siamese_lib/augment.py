@@ -12,6 +12,78 @@ from siamese_lib.errors import InputError
 
 
 @dataclass(frozen=True)
+class ScanAugmentation:
+    """A scan of the warped image: reduced, blurred, thresholded, enlarged again (ours; the paper has none).
+
+    A threshold below one half thickens strokes, one above thins them.
+
+    Attributes:
+        share: of the samples that are scanned, whatever Augmentation's own coin says.
+        resolution: smallest and largest factor of the reduction, uniform in its logarithm.
+        stretch: width and height are reduced by up to this share more or less than that.
+        blur: smallest and largest sd of the Gaussian that a reduced pixel sees through, in reduced pixels.
+        threshold: range of the grey that becomes ink, as a share of the reduced image's darkest, so that thin
+            strokes are not lost.
+        slope: of the threshold, uniform in its logarithm: 1 keeps the greys, 50 leaves none.
+        border: each side of the image is cut, or gets more border, by up to this share of it.
+    """
+
+    share: float = 0.5
+    resolution: tuple[float, float] = (0.35, 1.0)
+    stretch: float = 0.15
+    blur: tuple[float, float] = (0.3, 0.6)
+    threshold: tuple[float, float] = (0.35, 0.65)
+    slope: tuple[float, float] = (2.0, 50.0)
+    border: float = 0.03
+
+    RANDOM = 10  # numbers that decide about a sample
+
+    def __post_init__(self) -> None:
+        ranges = (self.resolution, self.blur, self.threshold, self.slope)
+        if not (
+            0 <= self.share <= 1
+            and all(0 < low <= high for low, high in ranges)
+            and self.resolution[1] <= 1
+            and self.threshold[1] < 1
+            and 0 <= self.stretch < 0.5
+            and 0 <= self.border < 0.25
+        ):
+            raise InputError(
+                f"{self}: share in [0, 1], 0 < smallest <= largest in every range, resolution <= 1, "
+                "threshold < 1, stretch < 0.5, border < 0.25"
+            )
+
+    def shift(self, random: Tensor) -> Tensor:
+        """random (B, RANDOM) -> (B, 4, 2): by how much each side's two corners move, in grid units."""
+        chosen = random[:, :1] < self.share
+        left, right, top, bottom = ((2 * random[:, 1:5] - 1) * (2 * self.border) * chosen).unbind(1)
+        x, y = torch.stack([left, right, right, left], 1), torch.stack([top, top, bottom, bottom], 1)
+        return torch.stack([x, y], 2)
+
+    def change(self, images: Tensor, random: Tensor) -> Tensor:
+        """images (B, S, S), random (B, RANDOM) -> the scans, and the other images as they are."""
+        u, side = random.T, images.shape[-1]
+        chosen = u[0] < self.share
+        down, up, down_across, up_across, sizes = _scan_tables(
+            side, self.resolution, self.stretch, self.blur, images.device
+        )
+        factor = _between(u[5], *map(math.log, self.resolution)).exp()
+        blur = torch.where(chosen, (u[6] * BLURS).long().clamp_(max=BLURS - 1), 0)
+        stretch = self.stretch * (2 * u[7] - 1)
+        row, column = (
+            (side * factor * each).round().long().clamp_(sizes[0], sizes[-1]) - sizes[0]
+            for each in (1 + stretch, 1 - stretch)
+        )
+        # the last tables change nothing
+        row, column = (torch.where(chosen, each, len(sizes)) for each in (row, column))
+        small = down[row, blur] @ images @ down_across[column, blur]
+        level = _between(u[8], *self.threshold) * small.amax((1, 2))
+        level = torch.where(chosen, level, 0.5)[:, None, None]
+        slope = torch.where(chosen, _between(u[9], *map(math.log, self.slope)).exp(), 1.0)[:, None, None]
+        return up[row] @ ((small - level) * slope + 0.5).clamp(0, 1) @ up_across[column]
+
+
+@dataclass(frozen=True)
 class Augmentation:
     """Projective shift, rotation and pixelation of a share of the samples (one coin for all three; ours).
 
@@ -22,12 +94,14 @@ class Augmentation:
         degrees: rotation is uniform in [-degrees, degrees]; paper: 5.
         pixelation: smallest and largest factor of a reduction that is then undone, width and height apart;
             paper: 0.7, 0.9.
+        scan: what scanning does to the result (ours); None in the paper's rows.
     """
 
     probability: float = 0.7
     shift: float = 0.08
     degrees: float = 5.0
     pixelation: tuple[float, float] = (0.7, 0.9)
+    scan: ScanAugmentation | None = None
 
     def __post_init__(self) -> None:
         low, high = self.pixelation
@@ -46,22 +120,26 @@ class Augmentation:
         return self.change(images, self.draw(len(images), generator))
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, 12) random numbers in [0, 1), all that decides how n images are changed."""
-        return torch.rand(n, 12, generator=generator, device=generator.device)
+        """(n, 12) random numbers in [0, 1), with `scan` more: all that decides how n images are changed."""
+        width = 12 + (0 if self.scan is None else self.scan.RANDOM)
+        return torch.rand(n, width, generator=generator, device=generator.device)
 
     def change(self, images: Tensor, random: Tensor) -> Tensor:
-        """images (B, 1, S, S), random (B, 12) from `draw` -> the changed images."""
+        """images (B, 1, S, S), random (B, ...) from `draw` -> the changed images."""
         n, side = len(images), images.shape[-1]
-        u = random.T
+        u = random[:, :12].T
         chosen = u[0] < self.probability
         shift = (2 * u[1:9].T.reshape(n, 4, 2) - 1) * (2 * self.shift)  # in grid units: the image is 2 wide
         angle = (2 * u[9] - 1) * math.radians(self.degrees)
-        grid = warp_grid(shift * chosen[:, None, None], angle * chosen, side)
-        warped = grid_sample(images, grid, align_corners=False)
+        shift = shift * chosen[:, None, None]
+        if self.scan is not None:
+            shift = shift + self.scan.shift(random[:, 12:])
+        warped = grid_sample(images, warp_grid(shift, angle * chosen, side), align_corners=False)
         sizes, down, across = _pixelation_tables(side, *self.pixelation, images.device)
         choice = (u[10:] * len(sizes)).long().clamp_(max=len(sizes) - 1)
         choice = torch.where(chosen, choice, len(sizes))  # the last table changes nothing
-        return (down[choice[0]] @ warped.squeeze(1) @ across[choice[1]]).unsqueeze(1)
+        pixelated = down[choice[0]] @ warped.squeeze(1) @ across[choice[1]]
+        return (pixelated if self.scan is None else self.scan.change(pixelated, random[:, 12:])).unsqueeze(1)
 
 
 def warp_grid(shift: Tensor, angle: Tensor, side: int) -> Tensor:
@@ -121,6 +199,43 @@ def _pixelation_tables(
         stacked = torch.stack(tables).to(device)
         _TABLES[key] = (sizes, stacked, stacked.transpose(1, 2).contiguous())
     return _TABLES[key]
+
+
+BLURS = 8  # different ones
+
+
+@functools.lru_cache(maxsize=4)
+def _scan_tables(
+    side: int,
+    resolution: tuple[float, float],
+    stretch: float,
+    blur: tuple[float, float],
+    device: torch.device,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, range]:
+    """Matrices for each reduced size s, and last the identity.
+
+    Returns:
+        down (sizes + 1, BLURS, S, S), of which s rows are used, and up (sizes + 1, S, S);
+        the transposes of both; the sizes.
+    """
+    smallest = max(2, round(side * resolution[0] * (1 - stretch)))
+    sizes = range(smallest, min(side, round(side * resolution[1] * (1 + stretch))) + 1)
+    down = torch.zeros(len(sizes) + 1, BLURS, side, side)
+    up = torch.zeros(len(sizes) + 1, side, side)
+    down[-1], up[-1] = torch.eye(side), torch.eye(side)
+    for row, size in enumerate(sizes):
+        up[row, :, :size] = _bilinear(size, side)
+        centre = (torch.arange(size) + 0.5) * side / size - 0.5
+        away = (centre[:, None] - torch.arange(side)) * size / side  # in pixels of the reduced image
+        for column, sd in enumerate(torch.linspace(*blur, BLURS)):
+            weights = torch.softmax(-away.square() / (2 * sd**2), 1)
+            down[row, column, :size] = torch.where(weights < 1e-6, 0, weights)  # no denormals: they are slow
+    across = [each.transpose(-1, -2).contiguous().to(device) for each in (down, up)]
+    return down.to(device), up.to(device), *across, sizes
+
+
+def _between(u: Tensor, low: float, high: float) -> Tensor:
+    return low + (high - low) * u
 
 
 def _bilinear(source: int, target: int) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from siamese_lib.augment import Augmentation, _bilinear, warp_grid
+from siamese_lib.augment import Augmentation, ScanAugmentation, _bilinear, warp_grid
 from siamese_lib.errors import InputError
 
 
@@ -82,3 +82,77 @@ def test_range_shape_and_determinism():
 def test_bad_settings(change):
     with pytest.raises(InputError, match="probability in"):
         Augmentation(**change)
+
+
+def scanned(images, **settings):
+    """Nothing but the scan, of every image."""
+    how = {"share": 1.0, "stretch": 0.0, "border": 0.0, "blur": (0.5, 0.5)} | settings
+    return Augmentation(probability=0.0, scan=ScanAugmentation(**how))(images, generator())
+
+
+def test_scan_off_is_the_paper():
+    images = blobs(20)
+    paper, none = Augmentation(), Augmentation(scan=ScanAugmentation(share=0.0))
+    assert paper.scan is None
+    random = none.draw(20, generator())
+    torch.testing.assert_close(
+        none.change(images, random), paper.change(images, random[:, :12]), atol=1e-5, rtol=0
+    )
+
+
+def test_share_of_scans_is_a_coin_of_its_own():
+    images = blobs(3000)
+    scan = ScanAugmentation(share=0.3, resolution=(0.4, 0.4))
+    changed = Augmentation(probability=0.0, scan=scan)(images, generator()) - images
+    share = (changed.abs().amax(dim=(1, 2, 3)) > 1e-2).float().mean()
+    assert abs(float(share) - 0.3) < 0.03
+
+
+def test_hard_threshold_leaves_ink_and_paper_of_the_reduced_size():
+    images = blobs(50)
+    result = scanned(images, resolution=(1.0, 1.0), threshold=(0.5, 0.5), slope=(1e4, 1e4))
+    assert ((result < 1e-3) | (result > 1 - 1e-3)).float().mean() > 0.999
+    # at a third of the size, 12 pixels enlarged again: as coarse as that
+    coarse = scanned(images, resolution=(1 / 3, 1 / 3), threshold=(0.5, 0.5), slope=(1e4, 1e4))
+    small = torch.nn.functional.interpolate(coarse, size=(12, 12), mode="bilinear")
+    again = torch.nn.functional.interpolate(small, size=(37, 37), mode="bilinear")
+    assert (again - coarse).abs().mean() < 0.03
+
+
+def test_threshold_decides_about_the_width_of_strokes():
+    images = torch.zeros(1, 1, 37, 37)
+    images[..., 16:21] = 1
+    ink = [
+        float(scanned(images, resolution=(1.0, 1.0), blur=(1.5, 1.5), threshold=(t, t), slope=(30, 30)).sum())
+        for t in (0.2, 0.5, 0.8)
+    ]
+    assert ink[0] > 1.2 * ink[1] and ink[1] > 1.2 * ink[2]
+
+
+def test_thin_strokes_stay():
+    images = torch.zeros(8, 1, 37, 37)
+    images[..., 18] = 0.3
+    assert scanned(images, resolution=(0.4, 0.4), slope=(50, 50)).amax((1, 2, 3)).min() > 0.9
+
+
+def test_border_moves_the_sides():
+    scan = ScanAugmentation(share=1.0, border=0.1)
+    shift = scan.shift(torch.rand(500, scan.RANDOM, generator=generator()))
+    assert 0.19 < shift.abs().max() <= 0.2  # the image is 2 wide in grid units
+    assert torch.equal(shift[:, 0, 0], shift[:, 3, 0]) and torch.equal(shift[:, 0, 1], shift[:, 1, 1])
+    assert not torch.equal(shift[:, 0, 0], shift[:, 1, 0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"share": 2.0},
+        {"resolution": (0.5, 1.5)},
+        {"blur": (0.6, 0.3)},
+        {"slope": (0.0, 1.0)},
+        {"border": 0.3},
+    ],
+)
+def test_bad_scan_settings(change):
+    with pytest.raises(InputError, match="share in"):
+        ScanAugmentation(**change)

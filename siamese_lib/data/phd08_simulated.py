@@ -17,23 +17,20 @@ noise. One device type always gives the same bits; between CPU and GPU very few 
 decides about a threshold.
 """
 
-import hashlib
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, pad
 
 from siamese_lib.data.bank import ImageBank
-from siamese_lib.data.checks import whole_number
 from siamese_lib.data.faces import FoundFace, find_faces
 from siamese_lib.data.framing import FRAMINGS, frame, tight
-from siamese_lib.data.glyphs import EM, Masters, masters
+from siamese_lib.data.glyphs import Masters, masters
 from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.data.phd08_records import write_phd08
 from siamese_lib.data.phd08_variants import FIELDS, chosen_fonts, chosen_variants
+from siamese_lib.data.scanner import CHUNK, Sheet
 from siamese_lib.errors import InputError
 
 SIMULATOR_VERSION = 2  # raise it whenever a bitmap may change: finished runs are then tested anew
@@ -55,11 +52,7 @@ SIZE = {"fs": (1, 1.082, 1.176), "re": (1, 1.2015, 1.4058)}
 INK = ((1.075, 1, 0.933), (1.001, 0.927, 0.855), (0.957, 0.882, 0.811))
 FALLBACK_FONT = "G"  # letter of the single typeface of the PyPI fallback
 
-_SLOPE = 0.75
-_LARGEST = 1.1  # em: no glyph may be higher or wider
-_NOISE = 1 << 20
 _FILES = 32  # class files written at once: 70,000 bitmaps
-_CHUNK = 512  # characters at once: on a CPU its arrays stay near the caches
 
 
 def iter_simulated_phd08(
@@ -204,122 +197,22 @@ def scans(
     )
 
     def pieces(variant: Sequence[int]) -> Scans:
-        for start in range(0, len(drawn), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            yield drawn[part], *tight(sheet.scan(variant, part))
+        for start in range(0, len(drawn), CHUNK):
+            part = slice(start, start + CHUNK)
+            yield drawn[part], *tight(scan_variant(sheet, variant, part))
 
     for variant in variants:
         yield variant, pieces(variant)
 
 
-def edge_profile(place: float) -> float:
-    """Grey of a straight edge at `place`, counted towards the ink in units of the averaged squares.
-
-    Averaging over squares and sampling linearly together smooth by the quadratic B-spline. This is its
-    integral: 0.5 at 0, with a slope of 0.75.
-    """
-    if abs(place) <= 0.5:
-        return 0.5 + _SLOPE * place - place**3 / 3
-    tail = max(0.0, 1.5 - abs(place)) ** 3 / 6
-    return 1 - tail if place > 0 else tail
-
-
-class Sheet:
-    """All glyphs of one typeface on a device, ready to be scanned.
+def scan_variant(sheet: Sheet, variant: Sequence[int], part: slice) -> torch.Tensor:
+    """Bitmaps (n, S, S) uint8, 0 and 255, at native resolution with a margin.
 
     Args:
-        letter: PHD08 font.
-        characters: (C,) single characters.
-        images: (C, H, W) uint8 at 128 pixels an em, tight at the top left.
-        heights, widths: (C,).
-        seed: of the noise.
+        sheet: the glyphs of a typeface.
+        variant: (fs, cp, re, th, sl).
+        part: which of the characters.
     """
-
-    def __init__(
-        self,
-        letter: str,
-        characters: list[str],
-        images: np.ndarray,
-        heights: np.ndarray,
-        widths: np.ndarray,
-        seed: int,
-        device: str | torch.device,
-    ) -> None:
-        if max(heights.max(), widths.max()) > _LARGEST * EM:
-            largest = characters[int(np.maximum(heights, widths).argmax())]
-            raise InputError(
-                f"{largest!r} is larger than {_LARGEST} em in font {letter}; the simulator is for Hangul "
-                "syllables, leave it out"
-            )
-        self.letter, self.seed = letter, whole_number("seed", seed, 0)
-        height, width = images.shape[1:]
-        averaged: dict[int, list[torch.Tensor]] = {2: [], 3: []}
-        for start in range(0, len(images), _CHUNK):  # in parts: all 11,172 glyphs as floats would take 1 GB
-            grey = torch.as_tensor(images[start : start + _CHUNK], device=device)[:, None].float() / 255
-            grey = pad(grey, (0, -width % 6, 0, -height % 6))
-            for factor, parts in averaged.items():
-                parts.append(avg_pool2d(grey, factor))
-        self._averaged = {factor: torch.cat(parts) for factor, parts in averaged.items()}
-        centres = np.stack([widths, heights], axis=1) / 2
-        self._centres = torch.as_tensor(centres, dtype=torch.float32, device=device)  # (C, 2) x, y in pixels
-        self._codes = torch.tensor([ord(character) for character in characters], device=device)
-        self._scan: tuple[int, ...] | None = None
-
-    def scan(self, variant: Sequence[int], part: slice) -> torch.Tensor:
-        """Bitmaps (n, S, S) uint8, 0 and 255, at native resolution with a margin.
-
-        Args:
-            variant: (fs, cp, re, th, sl).
-            part: which of the characters.
-        """
-        fs, cp, re, th, sl = variant
-        em = POINTS[fs] / 72 * DPI[re]
-        side = math.ceil(_LARGEST * 1.06 * em) + 2  # 1.06: room for the tilt
-        factor = 3 if em < 42 else 2
-        phase, noise = self._random((fs, cp, re), part, side)
-        grey = self._warp(em, CLOCKWISE[sl], side, factor, phase, part)
-        blur = factor * em / EM  # canvas pixels
-        # Rounding to whole pixels turns a jitter of standard deviation s, over random positions of the edge,
-        # into a variance of s / sqrt(pi).
-        jitter = (ROUGHER[cp] * EDGE_JITTER[re][cp]) ** 2 * math.sqrt(math.pi)
-        grey = grey + (4 * jitter * _SLOPE / blur) * noise * (grey * (1 - grey))
-        return (grey > edge_profile(-EDGE_OFFSET[re][cp][th] / blur)).to(torch.uint8) * 255
-
-    def _warp(
-        self, em: float, clockwise: float, side: int, factor: int, phase: torch.Tensor, part: slice
-    ) -> torch.Tensor:
-        """(n, S, S) grey in [0, 1]; glyphs are centred on the canvas plus `phase` (n, 2) pixels, x and y."""
-        source = self._averaged[factor][part]
-        size = torch.tensor([source.shape[3], source.shape[2]], device=source.device)
-        cosine, sine = math.cos(math.radians(clockwise)), math.sin(math.radians(clockwise))
-        # source pixels from canvas pixels, both counted from the centre of the glyph
-        inverse = torch.tensor([[cosine, sine], [-sine, cosine]], device=source.device) * (EM / em / factor)
-        shift = self._centres[part] / factor - phase @ inverse.T
-        theta = torch.cat(
-            [(inverse * side / size[:, None]).expand(len(shift), 2, 2), (2 * shift / size - 1)[:, :, None]],
-            dim=2,
-        )
-        grid = affine_grid(theta, [len(shift), 1, side, side], align_corners=False)
-        return grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
-
-    def _random(
-        self, scan: tuple[int, int, int], part: slice, side: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Random numbers of the characters in `part`.
-
-        They are drawn on the CPU once a scan and indexed by code point. The noise of a character is a window,
-        at a hashed place, into one long strip.
-
-        Returns:
-            Position of the pixel grid (n, 2) in [-0.5, 0.5), and standard normal noise (n, side, side).
-        """
-        if scan != self._scan:
-            key = hashlib.sha256(repr((self.seed, self.letter, scan)).encode()).digest()
-            generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little", signed=True))
-            self._phases = (torch.rand(1 << 16, 2, generator=generator) - 0.5).to(self._codes.device)
-            self._strip = torch.randn(_NOISE, generator=generator).to(self._codes.device)
-            self._scan = scan
-        codes = self._codes[part]
-        windows = self._strip.unfold(0, side * side, 1)
-        noise = windows[(codes * 2654435761 % 2**32) * len(windows) >> 32]
-        return self._phases[codes % (1 << 16)], noise.view(-1, side, side)
+    fs, cp, re, th, sl = variant
+    em, jitter = POINTS[fs] / 72 * DPI[re], ROUGHER[cp] * EDGE_JITTER[re][cp]
+    return sheet.scan(em, CLOCKWISE[sl], jitter, EDGE_OFFSET[re][cp][th], (fs, cp, re), part)

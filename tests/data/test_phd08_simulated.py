@@ -13,10 +13,10 @@ from siamese_lib.data.phd08_simulated import (
     EDGE_JITTER,
     EDGE_OFFSET,
     POINTS,
-    edge_profile,
     iter_simulated_phd08,
     write_simulated_phd08,
 )
+from siamese_lib.data.scanner import Sheet, edge_profile
 from siamese_lib.errors import InputError
 
 CENTRE = (1, 1, 1, 1, 1)
@@ -43,11 +43,11 @@ def simulated(characters="가나다라마", variants=(CENTRE,), **how):
 
 def sheet_of(face, characters="가나다라마", seed=0):
     glyphs = simulate.masters(face, characters)
-    return simulate.Sheet("G", list(characters), glyphs.images, glyphs.heights, glyphs.widths, seed, "cpu")
+    return Sheet("G", list(characters), glyphs.images, glyphs.heights, glyphs.widths, seed, "cpu")
 
 
 def bitmaps(sheet, variant):
-    return sheet.scan(variant, slice(None))
+    return simulate.scan_variant(sheet, variant, slice(None))
 
 
 def test_one_bank_a_font_and_variant(stopgap):
@@ -68,7 +68,7 @@ def test_same_bits_whatever_batch_and_order(stopgap, monkeypatch):
                 bank.images, reference.images[["가나다라마".index(character) for character in characters]]
             )
     assert np.array_equal(simulated(variants=[variants[1]])[0].images, whole[1].images)
-    monkeypatch.setattr(simulate, "_CHUNK", 2)
+    monkeypatch.setattr(simulate, "CHUNK", 2)
     assert [bank.sha256() for bank in simulated(variants=variants)] == [bank.sha256() for bank in whole]
     assert simulated(variants=variants, seed=1)[1].sha256() != whole[1].sha256()
     assert simulated(variants=variants, seed=np.int64(0))[1].sha256() == whole[1].sha256()
@@ -117,7 +117,7 @@ def many_squares(count=432, side=102):
         top, left = divmod(number % 36, 6)
         image[top : top + side, left : left + side] = 255
     sides = np.full(count, side + 6)
-    return simulate.Sheet("G", hangul_classes(11172)[:count], images, sides, sides, 0, "cpu")
+    return Sheet("G", hangul_classes(11172)[:count], images, sides, sides, 0, "cpu")
 
 
 @pytest.mark.parametrize("re", range(3))
