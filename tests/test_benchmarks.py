@@ -30,7 +30,7 @@ COLUMNS = {
     "scale": "device batch classes images_per_s pass_seconds update_seconds draw_ms peak_mb",
     "plans": "method rate images seed best pool_classes",
     "evaluation": "device images images_per_s bare_images_per_s ratio peak_mb",
-    "shared": "policy threads busy runs images_per_s of_quiet of_spinning",
+    "shared": "policy threads busy runs images_per_s of_spinning",
     "memory": "device batch images_seen images_tested peak_mb",
     "notebooks": "device notebook profile minutes",
     "drawers": "loss batch rate images framing probability shift degrees impostors "
