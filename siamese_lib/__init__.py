@@ -9,11 +9,10 @@ when first used.
 import importlib
 import os
 
-# Threads that wait for each other by spinning lose most of their speed beside another busy program
-# (benchmarks/shared.py), so they spin briefly and then sleep. OpenMP reads this once, when torch is loaded:
-# it has no effect where torch was imported before. A setting of the user's own stays.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# Threads that wait for each other by spinning lose most of their speed beside another busy program, those
+# that sleep half (benchmarks/shared.py). OpenMP reads this once, when torch is loaded: it has no effect where
+# torch was imported before. A value of the user's own stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
