@@ -4,10 +4,10 @@
 
 Images a second of `pooled` steps. Each measurement is a process of its own. `policy` is how OpenMP's threads
 wait for one another: `spinning` (its own default), `brief` (spinning a three-hundredth as long, then
-sleeping) or `passive` (sleeping at once: the package's default). `busy` counts the other programs, each of which keeps one
-core at work; `runs` trainings go on side by side, and `images_per_s` is what they see together. `of_spinning`
-is the share of what one training with two spinning threads sees on a quiet machine. Two runs of one thread
-side by side are what a grid does.
+sleeping) or `passive` (sleeping at once: the package's default). `busy` counts the other programs, each of
+which keeps one core at work; `runs` trainings go on side by side, and `images_per_s` is what they see
+together. `of_spinning` is the share of what one training with two spinning threads sees on a quiet machine.
+Two runs of one thread side by side are what a grid does.
 """
 
 import argparse
