@@ -228,12 +228,10 @@ def published_arrays(records: list[dict]) -> dict[str, dict[str, np.ndarray]]:
     return arrays
 
 
-def font_results(records: list[dict], test_set: str) -> dict[str, list[dict]]:
-    """Font -> its result (accuracy in percent, images) in each record that was tested on the set, in their
-    order.
-    """
+def font_results(evaluations: Iterable[dict]) -> dict[str, list[dict]]:
+    """Font -> its result (accuracy in percent, images) in each evaluation that has it, in their order."""
     found: dict[str, list[dict]] = {}
-    for record in records:
-        for font, result in record["evaluations"].get(test_set, {}).get("by_font", {}).items():
+    for evaluation in evaluations:
+        for font, result in evaluation.get("by_font", {}).items():
             found.setdefault(font, []).append(result)
     return found

@@ -183,7 +183,9 @@ def by_font(records: list[dict], dataset: str) -> dict[str, dict[str, list[float
     for row, runs in _by_row(records).items():
         values = {
             font: [result["accuracy"] for result in results]
-            for font, results in sorted(font_results(runs, dataset).items())
+            for font, results in sorted(
+                font_results(run["evaluations"].get(dataset, {}) for run in runs).items()
+            )
         }
         if values:
             found[row] = {font: [float(np.mean(v)), min(v), max(v)] for font, v in values.items()}

@@ -145,7 +145,9 @@ def font_means(records: Sequence[dict], test_set: str) -> dict[str, dict]:
     """Mean accuracy by font, in the form of a record's `by_font`."""
     return {
         font: {"accuracy": float(np.mean([result["accuracy"] for result in results]))}
-        for font, results in font_results(records, test_set).items()
+        for font, results in font_results(
+            record["evaluations"].get(test_set, {}) for record in records
+        ).items()
     }
 
 

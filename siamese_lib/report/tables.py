@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 
 from siamese_lib.errors import InputError
-from siamese_lib.experiments.records import published_records, run_kind, uses_stopgap, working_records
+from siamese_lib.experiments.records import (
+    font_results,
+    published_records,
+    run_kind,
+    uses_stopgap,
+    working_records,
+)
 from siamese_lib.experiments.tables import LOSSES, MININGS, TABLES, Row
 from siamese_lib.experiments.test_sets import TEST_SETS
 
@@ -108,16 +114,15 @@ def table_frame(records: list[dict], table: str) -> pd.DataFrame:
 
 def by_font_frame(records: list[dict], table: str) -> pd.DataFrame:
     """Accuracy by test font: table, key of a line, font, images, seeds, mean and interval over seeds."""
-    values: dict[tuple, list[dict]] = {}
+    lines: dict[tuple, list[dict]] = {}
     for key, _, evaluation in _evaluations(records, table):
-        for font, result in evaluation.get("by_font", {}).items():
-            values.setdefault((*key, font), []).append(result)
+        lines.setdefault(key, []).append(evaluation)
     rows = []
-    for key in sorted(values, key=lambda key: (_order(key[:-1]), key[-1])):
-        results = values[key]
-        accuracies = [result["accuracy"] for result in results]
-        of_seeds = len(results), np.mean(accuracies), half_width_95(accuracies)
-        rows.append([table, *key, results[0]["images"], *of_seeds])
+    for key in sorted(lines, key=_order):
+        for font, results in sorted(font_results(lines[key]).items()):
+            accuracies = [result["accuracy"] for result in results]
+            of_seeds = len(results), np.mean(accuracies), half_width_95(accuracies)
+            rows.append([table, *key, font, results[0]["images"], *of_seeds])
     columns = ["table", *KEY, "font", "images", "seeds", "accuracy_mean", "accuracy_ci95"]
     return pd.DataFrame(rows, columns=columns)
 
