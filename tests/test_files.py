@@ -253,9 +253,11 @@ def test_compilers_of_notebooks_and_figures_use_a_private_folder():
     """The tests themselves run with it: see conftest.py."""
     folder = Path(os.environ["NUMBA_CACHE_DIR"])
     assert "siamese_lib" not in folder.name or is_private(folder)
-    for module in ("plots/glyphs.py", "report/notebooks.py"):
-        source = Path(files.__file__).with_name("x").parent.joinpath(module).read_text(encoding="utf-8")
-        assert 'setdefault("NUMBA_CACHE_DIR", str(private_folder("numba")))' in source
+    sources = [path.read_text(encoding="utf-8") for path in Path(files.__file__).parent.rglob("*.py")]
+    lines = [line for source in sources for line in source.splitlines() if "NUMBA_CACHE_DIR" in line]
+    assert lines and all(
+        'setdefault("NUMBA_CACHE_DIR", str(private_folder("numba")))' in line for line in lines
+    )
 
 
 def test_links_are_followed_and_circles_end(tmp_path):
