@@ -1,5 +1,5 @@
 # ruff: noqa: E402
-"""Auto-probabilistic mining for Siamese networks (Mokin, Sheshkus, Arlazarov 2024): model, losses, mining,
+"""Auto-probabilistic mining for Siamese networks (Mokin, Sheshkus, Arlazarov 2025): model, losses, mining,
 training.
 
 Importing the package needs numpy and torch alone; the data readers below load pandas, Pillow and the like

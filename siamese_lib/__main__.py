@@ -95,7 +95,8 @@ def _run(options: argparse.Namespace) -> None:
     from siamese_lib.experiments.grid import run_table
     from siamese_lib.experiments.run import Run
 
-    first = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun one speaks
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    first = alone or os.environ.get("RANK") == "0"  # of several processes under torchrun one speaks
     not_run = {}
 
     def finished(run: Run) -> None:

@@ -158,13 +158,18 @@ def evaluate(
             zip(bank.labels[~hit].tolist(), near[:, 0].cpu().numpy()[~hit].tolist(), strict=True)
         )
         _count_groups(result, bank, hit, result.by)
-    if result.ties > TIES * result.total.sum():
-        warnings.warn(
-            f"{result.ties:,} of {result.total.sum():,} images are as near to two ideal vectors as float32 "
-            "can tell; they count as wrong: has the embedding collapsed?",
-            stacklevel=2,
-        )
+    warn_of_ties(result.ties, int(result.total.sum()))
     return result
+
+
+def warn_of_ties(ties: int, images: int) -> None:
+    """Say so where many images are as near to two references as float32 can tell."""
+    if ties > TIES * images:
+        warnings.warn(
+            f"{ties:,} of {images:,} images are as near to two ideal vectors as float32 can tell; they "
+            "count as wrong: has the embedding collapsed?",
+            stacklevel=3,
+        )
 
 
 def nearest(embeddings: Tensor, references: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -313,7 +313,7 @@ class DistanceBased(nn.Module):
 
 
 class HardMining:
-    """[19]: of `ratio` pairs (or triplets) that go through the network, only that of largest loss is learnt.
+    """The 1/`ratio` of the pairs (or triplets) with the largest loss is learnt from (Simo-Serra et al. 2015).
 
     Ours: the ratio, and that it holds among what goes through the network at once (a pool, a micro-batch of a
     literal batch). The others' forward passes are paid for all the same, so a run counts them as images seen.

@@ -39,7 +39,7 @@ def choose_device(name: str | None) -> torch.device:
             f"device={name!r} asked for, but this machine has {torch.cuda.device_count()} CUDA devices; "
             "use --device cpu"
         )
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
         raise InputError(f"device={name!r} is not supported; use cpu or cuda")
     return device
 
@@ -61,6 +61,17 @@ def local_device(name: str | None) -> str | None:
     return f"cuda:{rank}"
 
 
+def _number(name: str, default: str, least: int, most: int = 1_000_000) -> int:
+    """The whole number in an environment variable of torchrun."""
+    given = os.environ.get(name) or default
+    if not (given.isascii() and given.isdigit() and least <= int(given) <= most):
+        raise InputError(
+            f"{name}={given}: a whole number from {least} to {most} wanted; "
+            "start with torchrun, or unset WORLD_SIZE"
+        )
+    return int(given)
+
+
 class Processes:
     """The processes of one run; they share the seed, so all of them draw the same batches.
 
@@ -80,18 +91,20 @@ class Processes:
         """Join the others where torchrun, or whatever sets WORLD_SIZE, started several; else one alone.
 
         Raises:
-            InputError: WORLD_SIZE without the other variables of torchrun, or not a number.
+            InputError: WORLD_SIZE without the other variables of torchrun, or one that is not a number or out
+                of its range.
         """
-        given = os.environ.get("WORLD_SIZE", "1")
-        missing = [
-            name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ
-        ]
-        if not given.isdigit() or (int(given) > 1 and missing):
-            problem = f"{', '.join(missing)} are not set" if given.isdigit() else "this is no number"
-            raise InputError(f"WORLD_SIZE={given}, but {problem}; start with torchrun, or unset WORLD_SIZE")
-        count = int(given)
-        if count <= 1:
+        count = _number("WORLD_SIZE", "1", 1)
+        if count == 1:
             return cls()
+        names = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+        if missing := [name for name in names if not os.environ.get(name)]:
+            raise InputError(
+                f"WORLD_SIZE={count}, but {', '.join(missing)} are not set; "
+                "start with torchrun, or unset WORLD_SIZE"
+            )
+        for name, most in (("RANK", count - 1), ("LOCAL_RANK", count - 1), ("MASTER_PORT", 65_535)):
+            _number(name, "", 0, most)
         from torch import distributed
 
         if not distributed.is_initialized():

@@ -25,7 +25,8 @@ def class_statistics(embeddings: Tensor, labels: Tensor, num_classes: int) -> Cl
     """c_i and d_i of Section 3.2 from embeddings in the loss's space.
 
     Args:
-        embeddings: (N, D), of clean (not augmented) training samples (ours).
+        embeddings: (N, D), of training samples: clean ones (ours), or with `gather` those of the training
+            steps.
         labels: (N,) long in [0, num_classes).
         num_classes: C.
 
@@ -44,13 +45,13 @@ def class_statistics(embeddings: Tensor, labels: Tensor, num_classes: int) -> Cl
         )
     if (labels < 0).any():
         raise InputError(f"labels from {int(labels.min())}: 0 to {num_classes - 1} wanted")
+    if (labels >= num_classes).any():
+        raise InputError(f"labels up to {int(labels.max())}: 0 to {num_classes - 1} wanted")
     counts = torch.bincount(labels, minlength=num_classes)
-    if len(counts) > num_classes or (counts == 0).any():
-        known = counts[:num_classes]
+    if (counts == 0).any():
         raise InputError(
-            f"{int((known == 0).sum())} of {num_classes} classes have no sample (first: class "
-            f"{int(torch.argmin(known))}) and {len(counts) - num_classes} labels are too large; "
-            "give every class a sample"
+            f"{int((counts == 0).sum())} of {num_classes} classes have no sample (first: class "
+            f"{int(torch.argmin(counts))}); give every class a sample"
         )
     e = embeddings.double()
     sums = torch.zeros(num_classes, e.shape[1], dtype=e.dtype, device=e.device).index_add_(0, labels, e)

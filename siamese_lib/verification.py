@@ -12,18 +12,11 @@ import torch
 from torch import Tensor
 
 from siamese_lib.errors import InputError
-from siamese_lib.evaluation import BOOTSTRAP
+from siamese_lib.evaluation import BOOTSTRAP, LabelledImages, nearest, warn_of_ties
 from siamese_lib.losses import distance
 from siamese_lib.model import embed
 
 PAIRS = 10_000
-
-
-class LabelledImages(Protocol):
-    """images uint8 (N, 37, 37) and their labels (N,), as in an ImageBank."""
-
-    images: np.ndarray
-    labels: np.ndarray
 
 
 class Trials(Protocol):
@@ -148,7 +141,7 @@ def one_shot(
     """Share of Lake's 400 trials in which the nearest of the run's 20 drawings is of the item's character.
 
     Returns:
-        For a record: accuracy, its 95 % interval (bootstrap over the 20 runs), accuracy by run.
+        For a record: accuracy, its 95 % interval (bootstrap over the 20 runs), ties, accuracy by run.
     """
 
     def embeddings(images: np.ndarray) -> Tensor:
@@ -156,9 +149,15 @@ def one_shot(
         return embed(forward, flat, chunk).view(*images.shape[:2], -1)
 
     training, test = embeddings(runs.training), embeddings(runs.test)
-    nearest = torch.stack([torch.cdist(t, r).argmin(1) for t, r in zip(test, training, strict=True)])
-    right = nearest.cpu().numpy() == runs.answers
-    return _facts(right, right.shape[1]) | {"by_run": [100 * float(share) for share in right.mean(1)]}
+    found = [nearest(t, r, 1) for t, r in zip(test, training, strict=True)]
+    answers = torch.stack([numbers[:, 0] for numbers, _ in found]).cpu().numpy()
+    tied = torch.stack([ties for _, ties in found]).cpu().numpy()
+    right = (answers == runs.answers) & ~tied
+    warn_of_ties(int(tied.sum()), tied.size)
+    return _facts(right, right.shape[1]) | {
+        "ties": 100 * float(tied.mean()),
+        "by_run": [100 * float(share) for share in right.mean(1)],
+    }
 
 
 def _facts(right: np.ndarray, classes: int) -> dict:

@@ -109,11 +109,29 @@ def test_more_processes_than_cuda_devices(monkeypatch):
         local_device(None)
 
 
+TORCHRUN = {
+    "WORLD_SIZE": "2",
+    "RANK": "0",
+    "LOCAL_RANK": "0",
+    "MASTER_ADDR": "127.0.0.1",
+    "MASTER_PORT": "29500",
+}
+
+
 @pytest.mark.parametrize(
     "variables, said",
     [
         ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2, but RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT are not set"),
-        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two, but this is no number; start with torchrun, or unset"),
+        (
+            {"WORLD_SIZE": "two"},
+            "WORLD_SIZE=two: a whole number from 1 to 1000000 wanted; start with",
+        ),
+        (TORCHRUN | {"RANK": "2"}, "RANK=2: a whole number from 0 to 1 wanted"),
+        (TORCHRUN | {"RANK": "-1"}, "RANK=-1: a whole number from 0 to 1 wanted"),
+        (TORCHRUN | {"RANK": "x"}, "RANK=x: a whole number"),
+        (TORCHRUN | {"RANK": ""}, "RANK are not set"),
+        (TORCHRUN | {"MASTER_PORT": "abc"}, "MASTER_PORT=abc: a whole number from 0 to 65535"),
+        ({"WORLD_SIZE": "\u00b2"}, "WORLD_SIZE=.: a whole number"),
     ],
 )
 def test_half_a_torchrun_is_refused(monkeypatch, variables, said):

@@ -97,3 +97,9 @@ def test_one_shot_counts_by_run():
     assert found["images"] == 400 and found["classes"] == 20
     low, high = found["accuracy_interval"]
     assert 45 < low < 65 and 85 < high <= 100
+
+
+def test_a_constant_network_names_no_drawing():
+    with pytest.warns(UserWarning, match="400 of 400 images are as near"):
+        found = one_shot(constant, runs(), CPU)
+    assert found["accuracy"] == 0 and found["ties"] == 100

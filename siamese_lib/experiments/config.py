@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from siamese_lib.data.omniglot_splits import PROTOCOLS
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.profiles import PROFILES, tuned
-from siamese_lib.experiments.tables import BATCHES, MININGS, OWN_NEGATIVES, Row, choose, table_named
+from siamese_lib.experiments.tables import BATCHES, LOSSES, MININGS, OWN_NEGATIVES, Row, choose, table_named
 
 METHOD_VERSION = 3  # raised whenever numbers may change: old runs are then not reused
 
@@ -20,6 +20,7 @@ MARGINS = {
     "triplet": 10.0,
 }  # the paper gives 10 for the metric loss only
 CHOICES = {
+    "loss": LOSSES,
     "positives": ("uniform", "auto-probabilistic"),
     "batch": BATCHES,
     "schedule": ("one-cycle", "constant"),
@@ -39,12 +40,12 @@ RANGES = {  # smallest and largest value; None where there is no bound but being
     "probability": (0, 1),
     "shift": (0, 0.49),
     "degrees": (0, 180),
-    "triplets": (1, None),
-    "pool_classes": (1, None),
-    "pool_samples": (2, None),
+    "triplets": (1, 10_000_000),
+    "pool_classes": (1, 100_000),
+    "pool_samples": (2, 10_000),
     "widening": (0, 1),
     "impostors": (1, None),
-    "chunk": (1, None),
+    "chunk": (1, 1_000_000),
     "rate": (1e-9, 10),
     "images": (1, None),
     "updates": (1, None),
@@ -124,8 +125,8 @@ class RunConfig:
             raise InputError(
                 f"pixelation={self.pixelation!r}: smallest and largest factor, 0 < smallest <= largest <= 1"
             )
-        if self.statistics_samples is not None and self.statistics_samples < 1:
-            raise InputError(f"statistics_samples={self.statistics_samples!r}: 1 or more, or None for all")
+        if self.statistics_samples is not None and not 1 <= self.statistics_samples <= 1_000_000:
+            raise InputError(f"statistics_samples={self.statistics_samples!r}: 1 to 1000000, or None for all")
 
 
 def make_config(
@@ -171,6 +172,8 @@ def make_config(
     for name, value in changes.items():
         choose("parameter", name, fields)
         values[name] = typed(name, value, fields[name].type)
+    if values["loss"] != parsed.loss:
+        raise InputError(f"loss={values['loss']!r}: row {row!r} has the {parsed.loss} loss; name another row")
     return RunConfig(**values)
 
 

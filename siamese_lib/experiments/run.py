@@ -250,14 +250,14 @@ def _evaluate_missing(
     scorer = Scorer(trained_network(config, folder, device), config, data, device, variants, progress)
     with np.load(folder / "arrays.npz") as file:
         arrays = dict(file)
-    failed = []
+    failed: dict[str, Exception] = {}
     for name in todo:
         try:
             done[name], by_class = scorer.score(name)
         except NotThere as reason:
             record["not_run"][name] = str(reason)
-        except InputError as error:
-            failed.append(f"{name}: {error}")
+        except Exception as error:  # whatever it is, the other sets are tested before it is raised
+            failed[name] = error
             continue
         else:
             record["not_run"].pop(name, None)
@@ -265,8 +265,11 @@ def _evaluate_missing(
                 arrays[f"class_accuracy_{name}"] = by_class.astype(np.float16)
                 save_arrays(folder / "arrays.npz", arrays)
         write_json(folder / "record.json", record)
+    for error in failed.values():
+        if not isinstance(error, InputError):
+            raise error
     if failed:
-        raise InputError("; ".join(failed))
+        raise InputError("; ".join(f"{name}: {error}" for name, error in failed.items()))
 
 
 def trained_network(config: RunConfig, folder: Path, device: torch.device) -> Callable[[Tensor], Tensor]:

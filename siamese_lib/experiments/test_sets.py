@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from siamese_lib.data.bank import ImageBank
+from siamese_lib.data.checks import whole_number
 from siamese_lib.data.hangul import font_manifest
 from siamese_lib.data.hangul_classes import class_list
 from siamese_lib.data.omniglot_one_shot import load_one_shot
@@ -16,7 +17,7 @@ from siamese_lib.data.omniglot_splits import alphabet_of
 from siamese_lib.data.phd08 import FIELDS, FONTS, class_files, iter_phd08, variant_indices
 from siamese_lib.data.phd08_simulated import SIMULATOR_VERSION, iter_simulated_phd08
 from siamese_lib.errors import InputError, NotThere
-from siamese_lib.evaluation import evaluate
+from siamese_lib.evaluation import evaluate, nearest
 from siamese_lib.experiments.config import RunConfig
 from siamese_lib.experiments.datasets import TrainingData
 from siamese_lib.files import data_folder
@@ -76,7 +77,7 @@ def check_sets(sets: Iterable[str], variants: int) -> None:
     Raises:
         InputError: a number of variants that there is not, or no data folder where SIAMESE_DATA points.
     """
-    variant_indices(variants)
+    variant_indices(whole_number("variants", variants, 1))
     if "phd08" in sets:
         data_folder()
 
@@ -212,9 +213,12 @@ def told_alphabet(
     """
     labels, alphabet = (torch.as_tensor(x, device=device) for x in (bank.labels, alphabet_of(bank.classes)))
     embeddings = embed(forward, torch.as_tensor(bank.images, device=device), chunk)
-    others = alphabet[None, :] != alphabet[labels][:, None]
-    nearest = torch.cdist(embeddings, centroids).masked_fill(others, float("inf")).argmin(1)
-    return 100 * float((nearest == labels).double().mean())
+    right = 0
+    for own in alphabet[labels].unique():
+        members, images = torch.nonzero(alphabet == own)[:, 0], alphabet[labels] == own
+        near, tied = nearest(embeddings[images], centroids[members], 1)
+        right += int(((members[near[:, 0]] == labels[images]) & ~tied).sum())
+    return 100 * right / len(labels)
 
 
 def _among(banks: Iterator[ImageBank], classes: list[str]) -> Iterator[ImageBank]:

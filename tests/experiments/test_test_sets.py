@@ -116,6 +116,12 @@ def test_told_the_alphabet_only_its_own_look_alikes_are_left():
     assert test_sets.accuracy_of(lambda x: x[:, 0, :1, 0] * 25.5, centroids, bank, 256) == 0
 
 
+def test_a_constant_network_is_right_about_nothing_when_told_the_alphabet():
+    bank = ImageBank(np.zeros((3, 37, 37), np.uint8), np.array([0, 1, 3]), ["a/1", "a/2", "b/1", "b/2"])
+    constant = torch.ones(4, 8)
+    assert test_sets.told_alphabet(lambda x: torch.ones(len(x), 8), constant, bank, CPU, 256) == 0
+
+
 def test_a_missing_archive_is_noted(tmp_path, monkeypatch, omniglot_folder):
     chosen = config("alphabets", "random")
     data = datasets.data_of(chosen)
