@@ -9,9 +9,10 @@ when first used.
 import importlib
 import os
 
-# Threads that wait for each other by spinning lose most of their speed beside another busy program, those
-# that sleep half (benchmarks/shared.py). OpenMP reads this once, when torch is loaded: it has no effect where
-# torch was imported before. A value of the user's own stays.
+# Threads that wait for each other by spinning lose three quarters of their speed beside another busy program;
+# those that sleep lose half, and a tenth on a quiet machine (results/benchmarks/shared.csv). OpenMP reads
+# this once, when torch is loaded: it has no effect where torch was imported before. A value of the user's own
+# stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from siamese_lib.errors import InputError

@@ -22,6 +22,8 @@ import numpy as np
 from siamese_lib.errors import InputError
 
 _NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS")} - {None}
+# Environment variables that name a folder; SIAMESE_FONTS names several.
+FOLDERS = ("SIAMESE_RUNS", "SIAMESE_DATA", "SIAMESE_CACHE", "SIAMESE_FONTS")
 _LARGEST_CACHED = 1 << 30  # bytes of arrays that one file of the cache may declare; the largest have 250 MB
 
 

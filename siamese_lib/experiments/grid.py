@@ -15,9 +15,9 @@ from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.run import Run, check_seed, run_one
 from siamese_lib.experiments.tables import choose, table_named
 from siamese_lib.experiments.test_sets import known_sets, test_sets_of
+from siamese_lib.files import FOLDERS
 from siamese_lib.runtime import choose_device, local_device
 
-VARIABLES = ("SIAMESE_RUNS", "SIAMESE_DATA", "SIAMESE_CACHE", "SIAMESE_FONTS")
 Job = tuple[RunConfig, int, str | None, list[str], int | None]  # the first arguments of run_one
 
 
@@ -116,7 +116,7 @@ def _side_by_side(plan: list[Job], jobs: int, progress: bool) -> Iterator[tuple[
     import joblib
 
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    variables = {name: os.environ[name] for name in FOLDERS if name in os.environ}
     with _bar(plan, progress) as lines:
         work = (
             joblib.delayed(_work)(number, job, threads, variables, lines) for number, job in enumerate(plan)
@@ -133,7 +133,7 @@ def _work(
     """One run in a worker, with what it warned of; workers live on, so the environment is that of the
     call.
     """
-    for name in VARIABLES:
+    for name in FOLDERS:
         os.environ.pop(name, None)
     os.environ.update(variables)
     torch.set_num_threads(threads)

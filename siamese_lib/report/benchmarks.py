@@ -50,7 +50,9 @@ def measured(name: str) -> tuple[pd.DataFrame, dict]:
     """
     path = results_folder() / "benchmarks" / f"{name}.csv"
     if not path.is_file():
-        raise NotThere(f"{path} is not there; measure it with `python -m benchmarks.{name}`")
+        raise NotThere(
+            f"{path} is not there; measure it with `python -m benchmarks.{name.replace('_', ' ', 1) if name.startswith('rates_') else name}`"
+        )
     return pd.read_csv(path), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.tables import TABLES
-from siamese_lib.files import absolute, repository_root, runs_folder
+from siamese_lib.files import FOLDERS, absolute, repository_root, runs_folder
 
 MAIN = 4  # notebooks 00 to 03
-FOLDERS = ("SIAMESE_RUNS", "SIAMESE_DATA", "SIAMESE_CACHE", "SIAMESE_FONTS")
 # Without ipykernel's own log: a warning about sockets at each start, often an error at the end. Warnings of
 # Python code, errors of cells and the death of a kernel are not part of it.
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
