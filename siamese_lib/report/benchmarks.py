@@ -50,9 +50,8 @@ def measured(name: str) -> tuple[pd.DataFrame, dict]:
     """
     path = results_folder() / "benchmarks" / f"{name}.csv"
     if not path.is_file():
-        raise NotThere(
-            f"{path} is not there; measure it with `python -m benchmarks.{name.replace('_', ' ', 1) if name.startswith('rates_') else name}`"
-        )
+        command = name.replace("rates_", "rates ")  # benchmarks.rates has several tables
+        raise NotThere(f"{path} is not there; measure it with `python -m benchmarks.{command}`")
     return pd.read_csv(path), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
 
