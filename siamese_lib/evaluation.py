@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotFinite
 from siamese_lib.model import embed
 
 BOOTSTRAP = 1000  # resamples of the classes
@@ -218,7 +218,13 @@ def _resolution(embeddings: Tensor, references: Tensor) -> Tensor:
     middle = references.mean(0)
     size = torch.maximum(embeddings.norm(dim=1).max(), references.norm(dim=1).max())
     reach = (embeddings - middle).norm(dim=1).max() + (references - middle).norm(dim=1).max()
-    return 4 * torch.finfo(embeddings.dtype).eps * size * reach
+    limit = 4 * torch.finfo(embeddings.dtype).eps * size * reach
+    if not torch.isfinite(limit):
+        raise NotFinite(
+            "distances between embeddings and references are not finite (one of these is not, or they "
+            "overflow): the network has diverged; train it again with a lower learning rate"
+        )
+    return limit
 
 
 def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotFinite
 from siamese_lib.evaluation import BOOTSTRAP, LabelledImages, nearest, warn_of_ties
 from siamese_lib.losses import distance
 from siamese_lib.model import embed
@@ -99,7 +99,13 @@ def pair_distances(
     """Distances (count,) of pairs of a bank's images, given by their numbers."""
     e = embed(forward, torch.as_tensor(bank.images, device=device), chunk)
     i, j = torch.from_numpy(first).to(device), torch.from_numpy(second).to(device)
-    return distance(e[i], e[j]).double().cpu().numpy()
+    distances = distance(e[i], e[j]).double().cpu().numpy()
+    if not np.isfinite(distances).all():
+        raise NotFinite(
+            "distances of pairs are not finite: the network has diverged; "
+            "train it again with a lower learning rate"
+        )
+    return distances
 
 
 def verify(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from siamese_lib.data.bank import ImageBank
-from siamese_lib.errors import InputError
+from siamese_lib.errors import InputError, NotFinite
 from siamese_lib.evaluation import _samples_of_classes, evaluate, nearest, nearest_is_own
 from siamese_lib.model import embed
 
@@ -158,3 +158,13 @@ def test_a_collapsed_network_reads_nothing():
         not nearest(apart + 0.01, apart, 1)[1].any()
         and nearest_is_own(apart + 0.01, apart, torch.arange(40)[:, None]).all()
     )
+
+
+def test_distances_that_are_not_finite_are_an_error():
+    """Embeddings may be finite and their distances not."""
+    test = bank([[0, 0], [255, 0]], [0, 1])
+    broken = CENTROIDS.clone()
+    broken[3] = float("nan")
+    for forward, centroids in ((flat, broken), (lambda x: flat(x) * 1e30, CENTROIDS)):
+        with pytest.raises(NotFinite, match="distances between embeddings and references are not finite"):
+            evaluate(forward, centroids, list("abcdefg"), [test])
