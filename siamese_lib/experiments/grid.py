@@ -18,6 +18,7 @@ from siamese_lib.experiments.test_sets import known_sets, test_sets_of
 from siamese_lib.files import FOLDERS
 from siamese_lib.runtime import choose_device, local_device
 
+MEMORY = 2_000_000_000  # bytes that a run may need: 1.3 GB were measured (results/benchmarks/memory.csv)
 Job = tuple[RunConfig, int, str | None, list[str], int | None]  # the first arguments of run_one
 
 
@@ -51,8 +52,8 @@ def run_table(
         batch: of BATCHES; default the profile's.
         sets, variants, device: as in `run_one`; a network is tested on those of the sets that are its own.
         jobs: runs side by side, each with its share of the processor's cores. Default: one a core on a CPU
-            (two runs of one thread see more images than one of two threads), one at a time on CUDA. The bits
-            of a run depend on its number of threads.
+            that has the memory (two runs of one thread see more images than one of two threads), one at a
+            time on CUDA. The bits of a run depend on its number of threads.
         progress: whether to show a text bar.
         finished: called with each run as soon as it is there.
         changes: other fields of RunConfig.
@@ -65,7 +66,7 @@ def run_table(
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise InputError(f"jobs={jobs!r}: a whole number, 1 or more")
     alone = choose_device(local_device(device)).type == "cuda" or os.environ.get("WORLD_SIZE", "1") != "1"
-    jobs = min(len(plan), (1 if alone else os.cpu_count() or 1) if jobs is None else jobs)
+    jobs = min(len(plan), (1 if alone else side_by_side()) if jobs is None else jobs)
     runs: dict[int, Run] = {}
     errors: list[InputError] = []
     for number, result in _side_by_side(plan, jobs, progress) if jobs > 1 else _in_turn(plan, progress):
@@ -79,6 +80,16 @@ def run_table(
         more = f" (and {len(errors) - 1} more runs failed)" if len(errors) > 1 else ""
         raise InputError(f"{errors[0]}{more}") from errors[0]
     return [runs[number] for number in range(len(plan))]
+
+
+def side_by_side() -> int:
+    """How many runs go side by side by default: one a core, as far as the memory reaches."""
+    cores = os.cpu_count() or 1
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # a system that does not say
+        return cores
+    return max(1, min(cores, memory // MEMORY))
 
 
 def _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes) -> list[Job]:

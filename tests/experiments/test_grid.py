@@ -63,3 +63,17 @@ def test_the_number_of_jobs_is_checked(debian_faces):
     for jobs in (0, -1, 1.5, True):
         with pytest.raises(InputError, match=f"jobs={jobs}: a whole number, 1 or more"):
             run_table("table3", ["random"], jobs=jobs, **SMALL)
+
+
+def test_side_by_side_as_far_as_cores_and_memory_reach(monkeypatch):
+    monkeypatch.setattr(grid.os, "cpu_count", lambda: 64)
+    for gigabytes, jobs in ((0.5, 1), (9, 4), (1000, 64)):
+        pages = {"SC_PHYS_PAGES": int(gigabytes * 1e9 / 4096), "SC_PAGE_SIZE": 4096}
+        monkeypatch.setattr(grid.os, "sysconf", pages.get)
+        assert grid.side_by_side() == jobs
+
+    def unknown(name):
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.setattr(grid.os, "sysconf", unknown)
+    assert grid.side_by_side() == 64
