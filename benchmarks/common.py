@@ -2,15 +2,17 @@
 
 import argparse
 import datetime
+import functools
 import hashlib
 import json
+import multiprocessing
 import os
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 
 import pandas as pd
 import torch
@@ -86,50 +88,66 @@ def in_own_process(
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def kept(module: str, one: list, device: torch.device, threads: int | None = None) -> dict:
-    """The finished run of these settings in this version of the method, else a new one: `--one JSON`."""
-    text = json.dumps([module, one, str(device), METHOD_VERSION])
+def kept(name: str, entry: list, device: torch.device, measure: Callable[[], object]) -> object:
+    """The finished run of this entry in this version of the method; else a new one, which is kept.
+
+    Args:
+        name: of the benchmark.
+        entry: what is measured, in JSON's types.
+        device: where.
+        measure: makes the result, in JSON's types.
+    """
+    text = json.dumps([name, entry, str(device), METHOD_VERSION])
     path = runs_folder() / "benchmarks" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     if not path.is_file():
-        arguments = "--one", json.dumps(one), "--device", str(device)
-        write_json(path, in_own_process(module, *arguments, threads=threads))
+        write_json(path, measure())
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def run_grid(
-    module: str,
+    name: str,
     parser: argparse.ArgumentParser,
     measure: Callable[..., dict],
     table: Callable[[argparse.Namespace], tuple[str, list[list]]],
-    front: Callable[..., dict] = lambda *entry: {},
 ) -> None:
-    """The main program of a benchmark that is a grid of runs, each in a process of its own.
+    """The main program of a benchmark that is a grid of runs, side by side, a thread each.
 
-    Finished runs are kept; the table is published when all are there.
+    Finished runs are kept; the table is published when all are there. A worker makes many runs, so that the
+    network is compiled once.
 
     Args:
-        module: the benchmark's name; it is started again with `--one` for each run.
+        name: of the benchmark.
         parser: of its command line.
         measure: called with (*entry, device), makes the line of an entry of the grid.
         table: options -> name of the table and entries of the grid.
-        front: called with *entry, makes the columns in front of the measured ones.
     """
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side")
-    parser.add_argument("--one", metavar="JSON", help="run this entry alone and print JSON")
     options = parser.parse_args()
-    device, threads = choose_device(options.device), 1 if options.jobs > 1 else None
-    if options.one:
-        print(json.dumps(measure(*json.loads(options.one), device)))
+    device = choose_device(options.device)
+    published, grid = table(options)
+
+    found = []
+    for line in side_by_side(functools.partial(_line, name, measure, device), grid, options.jobs):
+        print(*line.values(), flush=True)
+        found.append(line)
+    publish(published, found, device)
+
+
+def _line(name: str, measure: Callable[..., dict], device: torch.device, entry: list) -> dict:
+    return kept(name, entry, device, lambda: measure(*entry, device))
+
+
+def side_by_side(function: Callable[[object], object], entries: list, jobs: int) -> Iterator[object]:
+    """What a function of a module makes of each entry, in their order.
+
+    It is called in worker processes of one thread each; they live on, so each compiles the network once.
+    """
+    if jobs == 1:
+        yield from map(function, entries)
         return
-
-    def line(entry: list) -> dict:
-        columns = front(*entry) | kept(module, entry, device, threads)
-        print(*columns.values(), flush=True)
-        return columns
-
-    name, grid = table(options)
-    with ThreadPoolExecutor(options.jobs) as pool:
-        publish(name, list(pool.map(line, grid)), device)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn, torch.set_num_threads, (1,)) as workers:
+        yield from workers.map(function, entries)
 
 
 def publish(name: str, lines: list[dict], device: torch.device, **details) -> None:

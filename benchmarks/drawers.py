@@ -36,7 +36,8 @@ SHOWN = ("loss", "batch", "rate", "images", "framing", "probability", "shift", "
 def measure(settings: dict, device) -> dict:
     trainer, data = trainer_of("ours", TUNING_SEED, device, table="table4", **settings)
     centroids, chunk = trainer.fit().centroids, trainer.plan.chunk
-    return {
+    config = make_config("table4", profile="quick", **settings)
+    return {name: getattr(config, name) for name in SHOWN} | {
         "pool_images": trainer.batch.images_a_step,
         "seed": TUNING_SEED,
         "train_accuracy": accuracy_of(trainer.forward, centroids, data.train, chunk),
@@ -44,15 +45,10 @@ def measure(settings: dict, device) -> dict:
     }
 
 
-def shown(settings: dict) -> dict:
-    config = make_config("table4", profile="quick", **settings)
-    return {name: getattr(config, name) for name in SHOWN}
-
-
 def main() -> None:
     grid = [[{"batch": "pooled-near", "images": IMAGES} | settings] for settings in GRID]
     parser = command_line("benchmarks.drawers", __doc__)
-    run_grid("benchmarks.drawers", parser, measure, lambda options: ("drawers", grid), shown)
+    run_grid("benchmarks.drawers", parser, measure, lambda options: ("drawers", grid))
 
 
 if __name__ == "__main__":

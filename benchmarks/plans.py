@@ -3,54 +3,69 @@
     python -m benchmarks.plans            writes results/benchmarks/plans.csv
 
 A method takes its best learning rate (and pool) of results/benchmarks/rates.csv, then schedules of growing
-length, each run to its end, until one reaches the last of its targets or the longest has been tried. Finished
+length, each run to its end, until one has reached all of its targets or the longest has been tried. Finished
 runs are kept in runs/benchmarks/.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
+import torch
 
-from benchmarks.common import command_line, kept, publish
-from benchmarks.time_to_accuracy import LENGTHS, METHODS, TARGETS, TUNING_SEED
+from benchmarks.common import command_line, kept, publish, side_by_side
+from benchmarks.time_to_accuracy import LENGTHS, METHODS, TARGETS, TUNING_SEED, accuracies, trainer_of
 from siamese_lib.files import results_folder
 from siamese_lib.runtime import choose_device
 
-SCOPE = {  # kind of method -> shortest and longest schedule that is tried, last target it is tried for
-    "literal": (340_000, 2_000_000, 40),  # rates.csv: at 120,000 images half of 40 % ...
-    "pooled": (150_000, 340_000, 40),  # ... and 40 %
-}
-OTHERS = (20_000, 340_000, 80)
+FIRST = {"literal": 180_000, "pooled": 55_000}  # of the metric loss's rows: shortest schedule that is tried
+MORE_THAN_40 = ("pooled/auto-clustering", "pooled/auto-probabilistic+auto-clustering")
+LONGEST = 240_000  # the others are tried for 40 % alone and as long as it takes
+KINDS = tuple(dict.fromkeys(images for images, _ in TARGETS.values()))
 
 
 def settings(method: str, rates: pd.DataFrame) -> dict:
-    """Learning rate and pool of the method's best line in rates.csv."""
-    batch = METHODS[method].get("batch", "pooled")
-    mine = rates.loss == method
-    if not method.startswith("pml/"):
-        mine = (rates.loss == "metric") & (rates.batch == batch)
-    tried = rates[mine & (rates.schedule == "one-cycle")]
-    best = tried[tried["images"] == rates[mine]["images"].min()].sort_values("accuracy").iloc[-1]
-    pool = {} if batch == "literal" else {"pool_classes": int(best.pool_images) // 8}
+    """Learning rate and pool of the method's best line in rates.csv, by the scans."""
+    of_method = METHODS[method]
+    loss, _, _ = of_method.get("row", "random").rpartition("/")
+    wanted = {"optimiser": of_method.get("optimiser", "soap")}
+    if method.startswith("pml/"):
+        wanted |= {"loss": method.partition(",")[0]}
+    else:
+        wanted |= {"loss": loss or "metric", "batch": of_method.get("batch", "pooled")}
+    mine = rates[rates.other.isna()]
+    for column, value in wanted.items():
+        mine = mine[mine[column] == value]
+    best = mine.sort_values("accuracy").iloc[-1]
+    pool = {} if method == "literal" else {"pool_classes": int(best.pool_images) // 8}
     return {"rate": float(best.rate), **pool}
 
 
-def search(method: str, chosen: dict, device, threads: int | None) -> list[dict]:
-    """The tried schedules, shortest first, up to the first that reached the last target.
+def goals(method: str) -> dict[str, float]:
+    """images -> percent that ends the search."""
+    if method.partition("/")[0] in FIRST and method not in MORE_THAN_40:
+        return {"clean": 40}
+    return {images: percent for images, percent in TARGETS.values()}  # the last of each
 
-    Where a schedule stays far from the first target, the next one is skipped.
-    """
-    shortest, longest, goal = SCOPE.get(method.partition("/")[0], OTHERS)
-    lengths, lines, n = [length for length in LENGTHS if shortest <= length <= longest], [], 0
-    while not lines or (lines[-1]["best"] < goal and lines[-1]["images"] < longest):
-        images = lengths[n]
-        one = [method, 100, TUNING_SEED, chosen | {"images": images}]  # to its end: nothing reaches 100 %
-        best = kept("benchmarks.time_to_accuracy", one, device, threads)["best"]
-        lines.append({"method": method, **chosen, "images": images, "seed": TUNING_SEED, "best": best})
-        print(f"{method}: {images:,} images give {best:.1f} %", flush=True)
-        n = min(n + (2 if best < TARGETS[0] / 2 else 1), len(lengths) - 1)
-    return lines
+
+def search(method: str, chosen: dict, device: torch.device) -> list[dict]:
+    """The tried schedules, shortest first, up to the first that reached all goals."""
+    lines, n = [], LENGTHS.index(FIRST.get(method.partition("/")[0], LENGTHS[0]))
+    longest = LENGTHS[-1] if goals(method) == {"clean": 40} else LONGEST
+    while True:
+        images = LENGTHS[n]
+        entry = [method, chosen | {"images": images}]
+        found = kept("benchmarks.plans", entry, device, lambda entry=entry: measure(*entry, device))
+        lines.append({"method": method, **chosen, "images": images, "seed": TUNING_SEED, **found})
+        print(f"{method}: {images:,} images give", found, flush=True)
+        if all(found[name] >= percent + 1 for name, percent in goals(method).items()) or images >= longest:
+            return lines
+        n += 2 if found["clean"] < 20 else 1
+
+
+def measure(method: str, changes: dict, device: torch.device) -> dict[str, float]:
+    trainer, data = trainer_of(method, TUNING_SEED, device, **changes)
+    trainer.fit()
+    return accuracies(trainer, data, KINDS)
 
 
 def main() -> None:
@@ -59,10 +74,13 @@ def main() -> None:
     options = parser.parse_args()
     device = choose_device(options.device)
     rates = pd.read_csv(results_folder() / "benchmarks" / "rates.csv")
-    threads = 1 if options.jobs > 1 else None
-    with ThreadPoolExecutor(options.jobs) as pool:
-        tried = pool.map(lambda method: search(method, settings(method, rates), device, threads), METHODS)
-    publish("plans", [line for lines in tried for line in lines], device)
+    searches = [(method, settings(method, rates), device) for method in METHODS]
+    found = side_by_side(_search, searches, options.jobs)
+    publish("plans", [line for lines in found for line in lines], device)
+
+
+def _search(arguments: tuple) -> list[dict]:
+    return search(*arguments)
 
 
 if __name__ == "__main__":

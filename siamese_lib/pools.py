@@ -164,10 +164,11 @@ def _of_positives(values: Tensor, k: int) -> Tensor:
 
 
 class SampledNegatives:
-    """Anchors and positives are the images of the pool's first half, negatives those of its second half.
+    """The paper's distribution: a class of the pool's first half meets only the negative class drawn for it.
 
-    Triplets: all ordered same-class pairs with every image of the second half that is of another class.
-    Pairs: image i of a class meets the images j > i of its own class and of the class sampled for it.
+    Of P pairs of a class with its negative class, k images each, come P k^2 (k - 1) triplets: all ordered
+    same-class pairs with all images of their negative class. Pairs: image i of a class meets the images j > i
+    of its own class and of its negative class.
 
     Args:
         hard: which of them make the loss; default all.
@@ -178,47 +179,40 @@ class SampledNegatives:
 
     def score(self, loss: Loss, x: Tensor, classes: Tensor, k: int, centroids: Tensor | None) -> Outcome:
         """See Scoring.score."""
+        x_p, x_n = x.view(2, -1, k, x.shape[1])  # (P, k, D) each
         if loss.takes == "pairs":
-            return self._pairs(loss, x, k)
-        return self._triplets(loss, x, classes, k, centroids)
+            return self._pairs(loss, x_p, x_n)
+        g3_p = g3_n = None
+        if loss.stability is not None and centroids is not None:
+            g3_p, g3_n = loss.stability(x, centroids[classes]).view(2, -1, k)
+        return self._triplets(loss, x_p, x_n, g3_p, g3_n)
 
     def learn(self, outcome: Outcome, size: int) -> None:
         """Nothing."""
 
-    def _pairs(self, loss: Loss, x: Tensor, k: int) -> Outcome:
-        x_p, x_n = x.view(2, -1, k, x.shape[1])
-        i, j = torch.triu_indices(k, k, offset=1, device=x.device)
+    def _pairs(self, loss: Loss, x_p: Tensor, x_n: Tensor) -> Outcome:
+        i, j = torch.triu_indices(x_p.shape[1], x_p.shape[1], offset=1, device=x_p.device)
         d = torch.stack([distance(x_p[:, i], x_p[:, j]), distance(x_p[:, i], x_n[:, j])])
-        same = (torch.arange(2, device=x.device) == 0)[:, None, None].expand_as(d)
+        same = (torch.arange(2, device=d.device) == 0)[:, None, None].expand_as(d)
         return pair_outcome(loss, d.flatten(), same.flatten(), self.hard)
 
-    def _triplets(self, loss: Loss, x: Tensor, classes: Tensor, k: int, centroids: Tensor | None) -> Outcome:
-        (x_p, x_n), (class_p, class_n) = x.chunk(2), classes.chunk(2)  # (P k, D), (P k,)
-        d_an = _distances(x_p, x_n)  # (P k, P k)
-        other = (class_p[:, None] != class_n[None, :]).to(x.dtype)  # 1 where they are of two classes
-        d_ap = _positive_distances(x_p, k)  # (P k, k - 1)
-        values = loss.from_distances(d_ap[:, :, None], d_an[:, None, :])  # (P k, k - 1, P k)
-        count = (k - 1) * other.sum()
+    def _triplets(
+        self, loss: Loss, x_p: Tensor, x_n: Tensor, g3_p: Tensor | None, g3_n: Tensor | None
+    ) -> Outcome:
+        """(P, k, D) images of the classes and of their negatives, and their g3 (P, k); axes are A, P, N."""
+        p, k, _ = x_p.shape
+        d_ap = _positive_distances(x_p.flatten(0, 1), k).view(p, k, k - 1)[..., None]
+        d_an = distance(x_p[:, :, None], x_n[:, None, :])[:, :, None, :]
+        values = loss.from_distances(d_ap, d_an)  # (P, k, k - 1, k)
         with torch.no_grad():
-            active = (d_ap[:, :, None] - d_an[:, None, :] + loss.alpha > 0).sum(1)
-            active = (active * other).sum() / count.clamp(min=1)
-            logged = d_ap.mean(), (d_an * other).sum() / other.sum().clamp(min=1), active
-        g3_p = g3_n = None
-        if loss.stability is not None and centroids is not None:
-            g3_p, g3_n = loss.stability(x_p, centroids[class_p]), loss.stability(x_n, centroids[class_n])
-        if self.hard is not None:
-            if g3_p is not None:
-                values = values + (g3_p[:, None] + _of_positives(g3_p, k))[:, :, None] + g3_n
-            values = values[(other > 0)[:, None, :].expand_as(values)]
-            values = values[self.hard(values.detach())]
-            kept = torch.full((), len(values), device=x.device)
-            return Outcome(values.sum() / max(len(values), 1), *logged, kept)
-        total = (values.sum(1) * other).sum()
+            logged = d_ap.mean(), d_an.mean(), (d_ap - d_an + loss.alpha > 0).to(d_ap.dtype).mean()
         if g3_p is not None:
-            # An image counts in g3 once for each triplet that it is anchor, positive or negative of.
-            total = total + (2 * (k - 1) * other.sum(1) * g3_p).sum()
-            total = total + ((k - 1) * other.sum(0) * g3_n).sum()
-        return Outcome(total / count.clamp(min=1), *logged, count.long())
+            of_positives = _of_positives(g3_p.flatten(), k).view(p, k, k - 1, 1)
+            values = values + g3_p[:, :, None, None] + of_positives + g3_n[:, None, None, :]
+        values = values.flatten()
+        if self.hard is not None:
+            values = values[self.hard(values.detach())]
+        return Outcome(values.mean(), *logged, torch.full((), len(values), device=values.device))
 
 
 class HardestNegatives(nn.Module):

@@ -24,7 +24,9 @@ from siamese_lib.model import embed, to_float
 from siamese_lib.statistics import ClassStatistics, class_statistics
 
 Forward = Callable[[Tensor], Tensor]  # images (B, 1, 37, 37) -> embeddings (B, D) in the loss's space
-Validate = Callable[[Forward, ClassStatistics], float]  # -> accuracy in percent
+# -> what the line of history says of it: `accuracy` in percent, and whatever else
+Validate = Callable[[Forward, ClassStatistics], dict[str, float]]
+Optimiser = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +177,8 @@ class Trainer:
         generator: all random numbers of the run.
         optimiser: makes one of the parameters of network and loss; the plan sets its learning rate at each
             step.
-        validate: called with (forward, statistics) after each period; returns an accuracy in percent.
+        validate: called with (forward, statistics) after each period; returns `accuracy` in percent, and what
+            else belongs into the line of history.
         checkpoint: file written after each period and resumed from where it exists (InputError if it does not
             fit).
         compiled: whether to try torch.compile; `self.compiled` then says whether it is.
@@ -194,7 +197,7 @@ class Trainer:
         plan: Plan,
         augment: Augmentation,
         generator: torch.Generator,
-        optimiser: Callable[[list[nn.Parameter]], torch.optim.Optimizer] = adam,
+        optimiser: Optimiser = adam,
         validate: Validate | None = None,
         checkpoint: Path | None = None,
         compiled: bool = False,
@@ -304,7 +307,7 @@ class Trainer:
             "class_spread": float(self.statistics.spread.mean()),
             "rate": self.plan.learning_rate_at(self.step - 1),
             "seconds": self.seconds,
-            "accuracy": self.validate(self.forward, self.statistics) if self.validate else None,
+            **(self.validate(self.forward, self.statistics) if self.validate else {"accuracy": None}),
         }
 
     def _check_finite(self, what: str, values: Tensor, where: str) -> None:

@@ -3,13 +3,23 @@
 import copy
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from pool_of_classes import C, generator, ideal_vectors, labels_of, logged, samples
+from scipy.stats import chi2_contingency
 
+from siamese_lib.batches import LiteralTriplets
 from siamese_lib.errors import InputError
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
-from siamese_lib.mining import DistanceBased, HardMining, UniformNegatives, UniformPositives
+from siamese_lib.mining import (
+    AutoClustering,
+    AutoProbabilistic,
+    DistanceBased,
+    HardMining,
+    UniformNegatives,
+    UniformPositives,
+)
 from siamese_lib.pools import (
     ClassesAlone,
     ClassesWithImpostors,
@@ -77,19 +87,19 @@ def assert_same(got: torch.Tensor, wanted: torch.Tensor, outputs: torch.Tensor) 
 
 
 def explicit_triplets(classes: torch.Tensor, half: int) -> torch.Tensor:
-    """All (A, P, N) of a pool: A and P of one class in its first half, N of another class in its second."""
-    slot = torch.arange(len(classes)) // (half // POOL_S)
+    """All (A, P, N) of a pool: A and P of one class in its first half, N of the class drawn for it."""
+    k = half // POOL_S
     triplets = [
-        (a, p, n)
+        (a, p, half + a // k * k + n)
         for a, p in itertools.permutations(range(half), 2)
-        for n in range(half, len(classes))
-        if slot[a] == slot[p] and classes[n] != classes[a]
+        for n in range(k)
+        if a // k == p // k
     ]
     return torch.tensor(triplets).T
 
 
 @pytest.mark.parametrize("k", [2, 3])
-@pytest.mark.parametrize("positive, negative", [([0, 1, 2, 3], [4, 5, 6, 7]), ([0, 1, 1, 3], [1, 0, 3, 3])])
+@pytest.mark.parametrize("positive, negative", [([0, 1, 2, 3], [4, 5, 6, 7]), ([0, 1, 1, 3], [1, 0, 3, 0])])
 @pytest.mark.parametrize("loss", TRIPLET_LOSSES)
 @pytest.mark.parametrize("with_centroids", [False, True])
 def test_pooled_loss_equals_the_explicit_triplet_list(loss, k, positive, negative, with_centroids):
@@ -102,19 +112,50 @@ def test_pooled_loss_equals_the_explicit_triplet_list(loss, k, positive, negativ
     a, p, n = (outputs[x] for x in triplets)
     wanted = loss(a, p, n, *ideal_vectors(loss, centroids, *part.classes[triplets]))
     assert_same(got.loss, wanted, outputs)
-    assert got.count == triplets.shape[1]
+    assert got.count == triplets.shape[1] == POOL_S * k * k * (k - 1)
     d_ap, d_an = ((loss.space(a) - loss.space(x)).norm(dim=1) for x in (p, n))
     torch.testing.assert_close(got.active, (d_ap - d_an + loss.alpha > 0).float().mean())
 
 
-@pytest.mark.parametrize("hard", [None, HardMining()])
-def test_pool_without_a_valid_triplet_gives_zero_with_a_gradient(hard):
-    batch = sampled([5, 5], [5, 5], k=2, hard=hard)
-    (part,) = batch.draw(generator())
-    outputs = outputs_of(part)
-    result = batch.score(MetricLoss(), part, outputs, torch.rand(C, 25))
-    result.loss.backward()
-    assert result.loss == 0 and result.count == 0 and (outputs.grad == 0).all()
+class PairsSeen(TripletLoss):
+    """Counts how often a class (as anchor) met another (as negative), where 2^a lies -2^(C + b) away."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+        self.found = np.zeros((C, C), int)
+
+    def from_distances(self, d_ap, d_an):
+        met = torch.broadcast_tensors(d_ap, d_an)[1].flatten().long()
+        anchor, negative = met % 2**C, met // 2**C
+        np.add.at(self.found, (anchor.double().log2().long().numpy(), negative.double().log2().long()), 1)
+        return super().from_distances(d_ap, d_an)
+
+
+def class_pairs(batch, negatives_from: float, steps: int) -> np.ndarray:
+    """(C, C), of all triplets that a batch scores; its negatives stand behind that share of its images."""
+    loss, drawing = PairsSeen(), generator(3)
+    for part in (part for _ in range(steps) for part in batch.draw(drawing)):
+        negative = torch.arange(len(part.classes)) >= len(part.classes) * negatives_from
+        place = torch.where(negative, -(2.0 ** (C + part.classes)), 2.0**part.classes)
+        batch.score(loss, part, place[:, None].double(), None)
+    return loss.found
+
+
+@pytest.mark.parametrize("positives", [UniformPositives(C), AutoProbabilistic(C, gamma=2.0)])
+@pytest.mark.parametrize(
+    "negatives", [UniformNegatives(C), AutoClustering(C, theta=0.5, eta=5), DistanceBased(C, k=3)]
+)
+def test_pooled_triplets_have_the_class_pairs_of_literal_ones(positives, negatives):
+    """Equal frequencies, by chi-square; with the negatives of all positives, mined ones give p = 0."""
+    statistics = ClassStatistics(on_a_line(1.3).centroids, torch.linspace(1, 2, C))
+    for sampler in (positives, negatives):
+        sampler.update(statistics)
+    literal = class_pairs(LiteralTriplets(samples(), positives, negatives, 64, 192), 2 / 3, steps=300)
+    pool = Pool(samples(), ClassesWithNegatives(positives, negatives, 16), SampledNegatives(), k=2)
+    pooled = class_pairs(pool, 1 / 2, steps=600)
+    assert literal.sum() == 64 * 300 and pooled.sum() == 16 * 600 * 4 and (pooled % 4 == 0).all()
+    both = np.stack([literal.ravel(), pooled.ravel() // 4])  # a pair of classes gives k^2 (k - 1) triplets
+    assert chi2_contingency(both[:, both.any(0)]).pvalue > 0.001
 
 
 def explicit_pairs(k: int = 4, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -142,7 +183,7 @@ def test_pooled_pairs_equal_the_explicit_list():
 @pytest.mark.parametrize("loss", TRIPLET_LOSSES)
 @pytest.mark.parametrize("with_centroids", [False, True])
 def test_hard_mining_in_a_pool_keeps_an_eighth_of_its_triplets(loss, with_centroids):
-    batch = sampled([0, 1, 1, 3], [1, 0, 3, 3], k=3, hard=HardMining(8))
+    batch = sampled([0, 1, 1, 3], [1, 0, 3, 0], k=3, hard=HardMining(8))
     (part,) = batch.draw(generator())
     outputs, centroids = outputs_of(part), some_centroids() if with_centroids else None
     got = batch.score(loss, part, outputs, centroids)
@@ -153,7 +194,7 @@ def test_hard_mining_in_a_pool_keeps_an_eighth_of_its_triplets(loss, with_centro
     wanted = values.sort(descending=True).values[: -(-len(values) // 8)].mean()
     assert_same(got.loss, wanted, outputs)
     assert got.count == -(-len(values) // 8)
-    of_all = sampled([0, 1, 1, 3], [1, 0, 3, 3], k=3).score(loss, part, outputs, centroids)
+    of_all = sampled([0, 1, 1, 3], [1, 0, 3, 0], k=3).score(loss, part, outputs, centroids)
     assert logged(got) == logged(of_all) and got.loss > of_all.loss
 
 

@@ -1,13 +1,15 @@
 """From a configuration to the parts of a run: loss, samplers, batch, trainer."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from siamese_lib.augment import Augmentation
+from siamese_lib.augment import Augmentation, ScanAugmentation
 from siamese_lib.batches import Batch, ClassSamples, LiteralPairs, LiteralTriplets, Loss
+from siamese_lib.data.bank import ImageBank
 from siamese_lib.experiments.config import RunConfig
 from siamese_lib.experiments.datasets import TrainingData
 from siamese_lib.experiments.test_sets import accuracy_of, references_of
@@ -22,6 +24,7 @@ from siamese_lib.mining import (
     UniformPositives,
 )
 from siamese_lib.model import EmbeddingNet
+from siamese_lib.optimiser import SOAP
 from siamese_lib.pools import (
     ClassesAlone,
     ClassesWithImpostors,
@@ -32,7 +35,7 @@ from siamese_lib.pools import (
 )
 from siamese_lib.runtime import Processes, deterministic, keep_memory, seeded_generator
 from siamese_lib.statistics import ClassStatistics
-from siamese_lib.training import Forward, Plan, Trainer, Validate, adam
+from siamese_lib.training import Forward, Optimiser, Plan, Trainer, Validate, adam
 
 
 def make_loss(config: RunConfig) -> ContrastiveLoss | TripletLoss | MetricLoss:
@@ -81,18 +84,36 @@ def make_batch(config: RunConfig, labels: torch.Tensor, groups: torch.Tensor | N
     return batch.to(labels.device)
 
 
-def make_validate(config: RunConfig, data: TrainingData, device: torch.device) -> Validate:
-    """Validation after each period: accuracy on `config.validation_images` of the validation images."""
-    chosen = np.random.default_rng(0).permutation(len(data.validation))[: config.validation_images]
-    subset = data.validation.subset(np.sort(chosen))
+def make_augmentation(config: RunConfig) -> Augmentation:
+    """The augmentation of a configuration."""
+    scan = ScanAugmentation(config.scan_share) if config.scan_share else None
+    return Augmentation(config.probability, config.shift, config.degrees, config.pixelation, scan)
 
-    def validate(forward: Forward, statistics: ClassStatistics) -> float:
+
+def make_optimiser(config: RunConfig) -> Optimiser:
+    """The optimiser of a configuration; the plan sets its learning rate."""
+    return adam if config.optimiser == "adam" else functools.partial(SOAP, lr=config.rate)
+
+
+def make_validate(config: RunConfig, data: TrainingData, device: torch.device) -> Validate:
+    """Validation after each period: accuracy on `config.validation_images` of the validation images, and
+    `clean` accuracy on as many of the clean glyphs beside them.
+    """
+    banks = {"accuracy": data.validation} | ({} if data.clean is None else {"clean": data.clean})
+    subsets = {name: _some_of(bank, config.validation_images) for name, bank in banks.items()}
+
+    def validate(forward: Forward, statistics: ClassStatistics) -> dict[str, float]:
         centroids = statistics.centroids
         if data.references is not None:  # classes that are not trained
             centroids, _ = references_of(forward, data.references, device, config.chunk)
-        return accuracy_of(forward, centroids, subset, config.chunk)
+        return {name: accuracy_of(forward, centroids, bank, config.chunk) for name, bank in subsets.items()}
 
     return validate
+
+
+def _some_of(bank: ImageBank, count: int) -> ImageBank:
+    chosen = np.random.default_rng(0).permutation(len(bank))[:count]
+    return bank.subset(np.sort(chosen))
 
 
 def build_trainer(
@@ -107,7 +128,7 @@ def build_trainer(
     loss: Callable[[RunConfig], Loss] = make_loss,
     batch: Callable[[RunConfig, torch.Tensor, torch.Tensor | None], Batch] = make_batch,
     validate: Callable[[RunConfig, TrainingData, torch.device], Validate] | None = make_validate,
-    optimiser: Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer] = adam,
+    optimiser: Callable[[RunConfig], Optimiser] = make_optimiser,
 ) -> Trainer:
     """Everything of a run but the data, put together; `Trainer.fit` trains it.
 
@@ -117,9 +138,9 @@ def build_trainer(
         device: where to train.
         data: what to train and validate on.
         checkpoint, report, processes: see Trainer.
-        loss, batch, validate: what makes the run's loss, batch and validation. Another function of the same
-            arguments puts something else in their place; validate=None leaves validation out.
-        optimiser: see Trainer.
+        loss, batch, validate, optimiser: what makes the run's loss, batch, validation and optimiser. Another
+            function of the same arguments puts something else in their place; validate=None leaves validation
+            out.
     """
     deterministic(device)
     keep_memory()
@@ -145,9 +166,9 @@ def build_trainer(
         images=images,
         labels=labels,
         plan=plan,
-        augment=Augmentation(config.probability, config.shift, config.degrees, config.pixelation),
+        augment=make_augmentation(config),
         generator=seeded_generator(seed, device),
-        optimiser=optimiser,
+        optimiser=optimiser(config),
         validate=validate and validate(config, data, device),
         checkpoint=checkpoint,
         compiled=config.compiled,

@@ -11,7 +11,7 @@ from siamese_lib.errors import InputError
 from siamese_lib.experiments.profiles import PROFILES, tuned
 from siamese_lib.experiments.tables import BATCHES, LOSSES, MININGS, OWN_NEGATIVES, Row, choose, table_named
 
-METHOD_VERSION = 3  # raised whenever numbers may change: old runs are then not reused
+METHOD_VERSION = 4  # raised whenever numbers may change: old runs are then not reused
 
 
 MARGINS = {
@@ -23,6 +23,7 @@ CHOICES = {
     "loss": LOSSES,
     "positives": ("uniform", "auto-probabilistic"),
     "batch": BATCHES,
+    "optimiser": ("soap", "adam"),
     "schedule": ("one-cycle", "constant"),
 }
 RANGES = {  # smallest and largest value; None where there is no bound but being finite
@@ -40,6 +41,7 @@ RANGES = {  # smallest and largest value; None where there is no bound but being
     "probability": (0, 1),
     "shift": (0, 0.49),
     "degrees": (0, 180),
+    "scan_share": (0, 1),
     "triplets": (1, 10_000_000),
     "pool_classes": (1, 100_000),
     "pool_samples": (2, 10_000),
@@ -68,7 +70,7 @@ class RunConfig:
     batch: str  # one of BATCHES
     # data
     num_classes: int = 2350
-    framing: str = "aspect"  # or square; Omniglot: canvas too
+    framing: str = "square"  # or aspect; Omniglot: canvas too
     protocol: str = ""  # Omniglot: drawers, alphabets (siamese_lib.data.omniglot_splits); empty: Hangul
     split_seed: int = 0  # which drawers train, validate and test
     # loss (Eq. 1, 2, 5, 6)
@@ -91,20 +93,24 @@ class RunConfig:
     shift: float = 0.08
     degrees: float = 5.0
     pixelation: tuple[float, float] = (0.7, 0.9)
+    scan_share: float = 0.0  # share of the images that are scanned as well (ours; augment.ScanAugmentation)
     # batches
     triplets: int = 256  # a step, in literal batches (pairs for the contrastive loss)
-    pool_classes: int = 32  # positive classes a step in pooled batches; as many negative ones beside them
+    pool_classes: int = 32  # half the classes of a pool; in pooled: classes with a negative class each
     pool_samples: int = 4  # images a class in pooled batches
     widening: float = 0.05  # by how much a step widens or narrows the search for hard negatives (ours)
     impostors: int = 3  # nearest classes that pooled-near draws from, and distance-based mining (8)
     chunk: int = 256  # images embedded at once
     # optimisation (ours: the paper names none)
-    rate: float = 3e-3  # learning rate of Adam; profiles.TUNED has one for each loss and batch
+    optimiser: str = "soap"  # or adam
+    rate: float = 1e-2  # learning rate; profiles.TUNED has one for each loss and batch
     schedule: str = "one-cycle"  # or constant
     images: int = 600_000  # budget: images seen
     updates: int = 20  # statistics passes, sampler updates, checkpoints in a run
-    gather: bool = True  # statistics of the training steps' own embeddings; False: of clean images, in passes
-    statistics_samples: int | None = 4  # images a class in such a pass; None = all; the last pass takes all
+    gather: bool = (
+        False  # statistics of the training steps' own embeddings; False: of clean images, in passes
+    )
+    statistics_samples: int | None = 2  # images a class in such a pass; None = all; the last pass takes all
     compiled: bool = True
     # validation
     validation_images: int = 1_000  # drawn once, looked at after every update; all of them at the end

@@ -12,6 +12,7 @@ from siamese_lib.data.hangul import font_manifest, load_hangul
 from siamese_lib.data.hangul_classes import class_list
 from siamese_lib.data.omniglot import load_omniglot
 from siamese_lib.data.omniglot_splits import Split, alphabet_of, omniglot_split
+from siamese_lib.data.validation_scans import VALIDATION_SCANS_VERSION, validation_scans
 from siamese_lib.experiments.config import RunConfig
 
 
@@ -23,6 +24,7 @@ class TrainingData:
         train, validation: banks.
         manifest: fingerprint of both and of where they come from.
         references: images of the validation's classes, where these are not trained; None: those of `train`.
+        clean: the validation faces' glyphs as the fonts draw them, beside their scans; None: Omniglot.
         groups: (C,) group (alphabet) of each class; each has the same weight in training. None: no groups.
         split: Omniglot's, for its tests.
     """
@@ -31,6 +33,7 @@ class TrainingData:
     validation: ImageBank
     manifest: dict
     references: ImageBank | None = None
+    clean: ImageBank | None = None
     groups: np.ndarray | None = None
     split: Split | None = None
 
@@ -44,16 +47,18 @@ def data_of(config: RunConfig) -> TrainingData:
 
 @functools.lru_cache(maxsize=2)
 def training_data(num_classes: int, framing: str) -> TrainingData:
-    """Glyphs of the training and validation faces."""
+    """Glyphs of the training faces, and scans of the validation faces."""
     classes = class_list(num_classes)
     train = load_hangul(split="train", framing=framing, characters=classes)
-    validation = load_hangul(split="validation", framing=framing, characters=classes)
+    clean = load_hangul(split="validation", framing=framing, characters=classes)
+    validation = validation_scans(framing=framing, characters=classes)
     manifest = {
         "train": train.sha256(),
-        "validation": validation.sha256(),
+        "validation": clean.sha256(),
+        "validation_scans": VALIDATION_SCANS_VERSION,
         "fonts": font_manifest("train", "validation", characters=classes),
     }
-    return TrainingData(train, validation, manifest)
+    return TrainingData(train, validation, manifest, clean=clean)
 
 
 @functools.lru_cache(maxsize=2)
@@ -68,6 +73,6 @@ def omniglot_data(protocol: str, split_seed: int, num_classes: int, framing: str
         split.validation,
         prints | {"split": split.facts},
         split.validation_references,
-        groups,
-        split,
+        groups=groups,
+        split=split,
     )

@@ -181,9 +181,11 @@ def _train(
     refer = data.references or data.train
     centroids, gallery = references_of(trainer.forward, refer, device, config.chunk)
     by = {"face": (), "alphabet": ()}
-    validation = evaluate(
-        trainer.forward, centroids, refer.classes, [data.validation], gallery, config.chunk, by
-    )
+    banks = {"validation": data.validation} | ({} if data.clean is None else {"validation-clean": data.clean})
+    validation = {
+        name: evaluate(trainer.forward, centroids, refer.classes, [bank], gallery, config.chunk, by).summary()
+        for name, bank in banks.items()
+    }
     if processes.first:
         with atomic_write(folder / "model.pt") as temporary:
             torch.save(
@@ -211,7 +213,7 @@ def _train(
             "seconds": trainer.seconds,
             "compile_seconds": trainer.compile_seconds,
         },
-        "evaluations": {"validation": validation.summary()},
+        "evaluations": validation,
         "not_run": {},
     }
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from siamese_lib.plots.style import INK, MUTED, PALE, PALETTE, empty_figure, new_figure
+from siamese_lib.plots.style import INK, PALE, PALETTE, empty_figure, new_figure
 
 
 def step_figure(table: pd.DataFrame) -> Figure:
@@ -38,46 +38,52 @@ def step_figure(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def time_to_accuracy_figure(table: pd.DataFrame) -> Figure:
-    """Seconds to each target, a row of dots a method; columns of time_to_accuracy.csv.
+def target_title(target: str) -> str:
+    """A target of time_to_accuracy.csv as readers see it: `clean-80` is `80 % of clean glyphs`."""
+    images, percent = target.split("-")
+    return f"{percent} % of {'clean glyphs' if images == 'clean' else images}"
 
-    A method that missed a target has no dot there.
+
+def time_to_accuracy_figure(runs: list[dict]) -> Figure:
+    """Seconds to each target, a panel a target, a line a method, a dot a run.
+
+    A dot is open where the run ended below its target; the figure is the median of those that reached it.
+
+    Args:
+        runs: those of time_to_accuracy.json.
     """
-    if table.empty:
-        return empty_figure("No runs to draw.", "Time to accuracy")
-    methods = list(dict.fromkeys(table.method))
+    title = "How long until the network reads the validation typefaces"
+    if not runs:
+        return empty_figure("No runs to draw.", title)
+    methods = list(dict.fromkeys(run["method"] for run in runs))[::-1]
+    targets = list(dict.fromkeys(run["target"] for run in runs))
     figure = new_figure(
-        8.5,
-        0.4 * len(methods) + 1.5,
-        "How long until the network reads the validation typefaces",
-        "median of the seeds that reached the target",
+        3 * len(targets) + 2, 0.36 * len(methods) + 1.6, title, "a dot is a seed; open: missed"
     )
-    ax = figure.subplots()
-    for colour, (target, part) in zip(PALETTE, table.groupby("target"), strict=False):
-        part = part.dropna(subset="seconds_median")
-        y = [len(methods) - 1 - methods.index(method) for method in part.method]
-        ax.plot(part.seconds_median, y, "o", color=colour, markersize=9, label=f"{target} %")
-        for seconds, at in zip(part.seconds_median, y, strict=True):
-            ax.annotate(
-                f"{seconds:.0f} s",
-                (seconds, at),
-                (0, 8),
-                textcoords="offset points",
-                ha="center",
-                fontsize="small",
-                color=MUTED,
-            )
-    ax.set_yticks(range(len(methods)), methods[::-1])
-    ax.set(xscale="log", xlabel="seconds of training", ylim=(-0.6, len(methods) - 0.2))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.grid(True, axis="both")
-    figure.legend(
-        *ax.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=2,
-        title="accuracy on validation typefaces",
-    )
+    for ax, target in zip(
+        figure.subplots(1, len(targets), sharey=True, squeeze=False)[0], targets, strict=True
+    ):
+        for y, method in enumerate(methods):
+            mine = [run for run in runs if (run["method"], run["target"]) == (method, target)]
+            colour = PALETTE[1] if method.startswith("pml/") else PALETTE[0]
+            for run in mine:
+                face = colour if run["reached"] else "white"
+                ax.plot(run["curve"][-1][1], y, "o", color=colour, markerfacecolor=face, markersize=6)
+            if ends := [run["curve"][-1][1] for run in mine if run["reached"]]:
+                text = f"{np.median(ends):.0f} s"
+                ax.annotate(
+                    text,
+                    (max(ends), y),
+                    (7, 0),
+                    textcoords="offset points",
+                    va="center",
+                    color=INK,
+                    fontsize="small",
+                )
+        ax.set(title=target_title(target), xlabel="seconds of training", ylim=(-0.6, len(methods) - 0.4))
+        ax.set_xlim(0, 1.25 * ax.get_xlim()[1])
+        ax.grid(True, axis="both")
+    figure.axes[0].set_yticks(range(len(methods)), methods)
     return figure
 
 
@@ -110,46 +116,45 @@ def scale_figure(table: pd.DataFrame) -> Figure:
 
 
 def rates_figure(table: pd.DataFrame) -> Figure:
-    """Accuracy over the rate, a panel a loss, a colour a batch, a dash a pool size; columns of rates.csv."""
+    """Accuracy on validation scans over the learning rate, a panel a loss; columns of rates.csv.
+
+    Lines that change a reading or the augmentation are left out.
+    """
     families = {
         "metric": "metric loss",
         "contrastive": "contrastive loss",
         "triplet": "triplet loss",
         "pml": "pytorch-metric-learning",
     }
-    table = table[(table.images == table.images.min()) & (table.schedule == "one-cycle")]
+    table = table[table.other.isna()]
+    mined = table.batch + np.where(table.mining == "auto-clustering", ", auto-clustering", "")
+    name = mined.where(~table.loss.str.startswith("pml/"), table.loss.str[4:])
     table = table.assign(
         family=table.loss.str.partition("/")[0],
-        name=table.batch.where(~table.loss.str.startswith("pml/"), table.loss.str[4:]),
+        name=name + np.where(table.optimiser == "adam", ", Adam", ""),
+        style=np.where(table.pool_images == 128, "--", "-"),
     )
     shown = [family for family in families if (table.family == family).any()]
     note = (
-        "validation typefaces, one seed that no table uses; 120,000 images, one-cycle; "
-        "solid: 256 images a pool (literal: 768), dashed: 128, dotted: 64"
+        f"one seed that no table uses; {table['images'].min():,} images; SOAP where no optimiser is named; "
+        "dashed: pools of 128 images in place of 256"
     )
-    figure = new_figure(3.2 * len(shown) + 1.5, 4, "Accuracy over the learning rate", note)
+    figure = new_figure(3.3 * len(shown) + 1, 4.2, "Scans read, over the learning rate", note)
     for ax, family in zip(figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
         part = table[table.family == family]
-        colours = dict(zip(dict.fromkeys(part.name), PALETTE, strict=False))
-        for (name, images), line in part.sort_values("rate").groupby(["name", "pool_images"], sort=False):
-            ax.plot(
-                line.rate,
-                line.accuracy,
-                {128: "--", 64: ":"}.get(images, "-"),
-                marker="o",
-                color=colours[name],
-                markersize=4,
-            )
         rates = sorted(set(part.rate))
-        ax.set(xscale="log", title=families[family], xlabel="learning rate", ylim=(0, 100))
-        ax.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45)
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        colours = dict(zip(dict.fromkeys(part.name), PALETTE, strict=False))
+        for (name, style), line in part.sort_values("rate").groupby(["name", "style"], sort=False):
+            place = [rates.index(rate) for rate in line.rate]
+            ax.plot(place, line.accuracy, style, marker="o", color=colours[name], markersize=4)
+        ax.set(title=families[family], xlabel="learning rate", ylim=(0, 100))
+        ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates], rotation=45)
         handles = [
             Line2D([], [], color=colour, marker="o", markersize=4, label=name)
             for name, colour in colours.items()
         ]
         ax.legend(
-            handles=handles, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2
+            handles=handles, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=1
         )
-    figure.axes[0].set_ylabel("accuracy (%)")
+    figure.axes[0].set_ylabel("validation scans read (%)")
     return figure

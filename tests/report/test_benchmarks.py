@@ -53,10 +53,14 @@ def test_step_kept():
 
 TIMES = pd.DataFrame(
     [
-        ("literal", 40, 120.0, 480_000.0, 3, 3),
-        ("literal", 80, None, None, 0, 0),
-        ("pooled-near", 40, 6.0, 20_000.0, 3, 2),
-        ("pooled-near", 80, 22.0, 70_000.0, 3, 3),
+        ("literal", "clean-40", 120.0, 480_000.0, 3, 3),
+        ("literal", "scans-80", None, None, 0, 0),
+        ("triplet/pooled-near", "clean-40", 6.0, 20_000.0, 3, 3),
+        ("triplet/pooled-near", "scans-80", 22.0, 70_000.0, 3, 2),
+        ("pml/circle, adam", "clean-40", 12.0, 40_000.0, 3, 3),
+        ("pml/triplet, adam", "clean-40", 15.0, 50_000.0, 3, 3),
+        ("pml/circle, soap", "clean-40", 8.0, 30_000.0, 3, 3),
+        ("pml/circle, soap", "scans-80", None, None, 3, 0),
     ],
     columns=["method", "target", "seconds_median", "images_median", "seeds", "reached"],
 )
@@ -64,34 +68,38 @@ TIMES = pd.DataFrame(
 
 def test_time_to_accuracy_is_one_line_a_method():
     frame = benchmarks.time_to_accuracy(TIMES)
-    assert list(frame.index) == ["literal", "pooled-near"]
-    assert frame.loc["literal", "80 %, seeds"] == "not run" and pd.isna(frame.loc["literal", "80 %, s"])
-    assert frame.loc["pooled-near"].tolist() == [6.0, 20_000, "2 of 3", 22.0, 70_000, "3 of 3"]
+    assert list(frame.columns) == ["40 % of clean glyphs", "80 % of scans"]
+    assert frame.loc["literal"].tolist() == ["120.0 s, 480,000 images", "not run"]
+    assert frame.loc["triplet/pooled-near", "80 % of scans"] == "22.0 s, 70,000 images (2 of 3 seeds)"
+    assert frame.loc["pml/circle, soap", "80 % of scans"] == "no seed of 3"
 
 
-def test_sooner_compares_at_the_highest_common_target():
-    text = benchmarks.sooner(TIMES)
-    assert text == (
-        "To 40 %: `pooled-near` 6 s (median of the 2 of 3 seeds that got there) and "
-        "`literal` 120 s (median of the 3 of 3 seeds that got there), 20 times as long."
+def test_sooner_compares_the_fastest_of_both_sides_where_all_seeds_got_there():
+    assert benchmarks.sooner(TIMES) == (
+        "Median times beside those of pytorch-metric-learning:\n\n"
+        "- 40 % of clean glyphs: `triplet/pooled-near` in 6.0 s, **0.50** of its best with Adam and "
+        "**0.75** of its best with SOAP"
     )
-    assert "no target in common" in benchmarks.sooner(TIMES.iloc[1:3])
+    assert "No target was reached by both" in benchmarks.sooner(TIMES.iloc[:4])
 
 
-def test_best_rates_and_near_pools():
+def test_best_rates_and_what_changes():
     table = pd.DataFrame(
         [
-            ("metric", "pooled-near", 128, 0.01, 80.0),
-            ("metric", "pooled-near", 128, 0.006, 89.13),
-            ("triplet", "pooled-near", 256, 0.02, 92.64),
-            ("triplet", "pooled", 256, 0.02, 57.0),
+            ("random", "triplet", "pooled-near", "soap", 128, 0.01, None, 80.0, 90.0),
+            ("random", "triplet", "pooled-near", "soap", 128, 0.02, None, 84.0, 95.0),
+            ("random", "triplet", "pooled-near", "soap", 128, 0.02, "framing=aspect", 81.0, 94.0),
+            ("random", "triplet", "pooled-near", "adam", 128, 0.02, None, 70.0, 85.0),
+            ("random", "metric", "pooled", "soap", 256, 0.02, None, 30.0, 40.0),
+            ("auto-clustering", "metric", "pooled", "soap", 256, 0.01, None, 43.0, 57.0),
         ],
-        columns=["loss", "batch", "pool_images", "rate", "accuracy"],
+        columns="mining loss batch optimiser pool_images rate other accuracy clean".split(),
     )
     best = benchmarks.best_rates(table)
-    assert best.rate.tolist() == [0.006, 0.02, 0.02]
-    text = benchmarks.near_pools(best)
-    assert "metric loss 89.1 %, triplet loss 92.6 %. One seed cannot rank them." in text
+    assert best.rate.tolist() == [0.02, 0.02, 0.01] and best.accuracy.tolist() == [84, 70, 43]
+    (line,) = benchmarks.changed(table).to_dict("records")
+    assert line["changed"] == "framing=aspect" and (line["scans, %"], line["without the change"]) == (81, 84)
+    assert (line["clean glyphs, %"], line["without it"]) == (94, 95)
 
 
 def test_growth_search_memory_and_reading():
