@@ -107,7 +107,7 @@ def kept(name: str, entry: list, device: torch.device, measure: Callable[[], obj
 def run_grid(
     name: str,
     parser: argparse.ArgumentParser,
-    measure: Callable[..., dict],
+    measure: Callable[..., list[dict]],
     table: Callable[[argparse.Namespace], tuple[str, list[list]]],
 ) -> None:
     """The main program of a benchmark that is a grid of runs, side by side, a thread each.
@@ -118,7 +118,7 @@ def run_grid(
     Args:
         name: of the benchmark.
         parser: of its command line.
-        measure: called with (*entry, device), makes the line of an entry of the grid.
+        measure: called with (*entry, device), makes the lines of an entry of the grid.
         table: options -> name of the table and entries of the grid.
     """
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side")
@@ -127,13 +127,14 @@ def run_grid(
     published, grid = table(options)
 
     found = []
-    for line in side_by_side(functools.partial(_line, name, measure, device), grid, options.jobs):
-        print(*line.values(), flush=True)
-        found.append(line)
+    for lines in side_by_side(functools.partial(_lines, name, measure, device), grid, options.jobs):
+        for line in lines:
+            print(*line.values(), flush=True)
+        found += lines
     publish(published, found, device)
 
 
-def _line(name: str, measure: Callable[..., dict], device: torch.device, entry: list) -> dict:
+def _lines(name: str, measure: Callable[..., list[dict]], device: torch.device, entry: list) -> list[dict]:
     return kept(name, entry, device, lambda: measure(*entry, device))
 
 

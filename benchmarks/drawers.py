@@ -33,16 +33,17 @@ GRID = [
 SHOWN = ("loss", "batch", "rate", "images", "framing", "probability", "shift", "degrees", "impostors")
 
 
-def measure(settings: dict, device) -> dict:
+def measure(settings: dict, device) -> list[dict]:
     trainer, data = trainer_of("ours", TUNING_SEED, device, table="table4", **settings)
     centroids, chunk = trainer.fit().centroids, trainer.plan.chunk
     config = make_config("table4", profile="quick", **settings)
-    return {name: getattr(config, name) for name in SHOWN} | {
+    line = {name: getattr(config, name) for name in SHOWN} | {
         "pool_images": trainer.batch.images_a_step,
         "seed": TUNING_SEED,
         "train_accuracy": accuracy_of(trainer.forward, centroids, data.train, chunk),
         "accuracy": accuracy_of(trainer.forward, centroids, data.validation, chunk),
     }
+    return [line]
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ class Augmentation:
     """
 
     probability: float = 0.7
-    shift: float = 0.08
+    shift: float = 0.12
     degrees: float = 5.0
     pixelation: tuple[float, float] = (0.7, 0.9)
     scan: ScanAugmentation | None = None

@@ -64,7 +64,7 @@ class SOAP(torch.optim.Optimizer):
 def _step(
     parameter: Tensor, state: dict, lr: float, betas, eps: float, frequency: int, largest: int, **_
 ) -> None:
-    gradient = parameter.grad.flatten(1) if parameter.dim() > 1 else parameter.grad[None]
+    gradient = parameter.grad.flatten(1) if parameter.dim() > 1 else parameter.grad.reshape(1, -1)
     beta1, beta2 = betas
     if not state:
         sides = [n if parameter.dim() > 1 and n <= largest else 0 for n in gradient.shape]

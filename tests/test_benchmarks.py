@@ -33,6 +33,7 @@ COLUMNS = {
     "shared": "policy threads busy runs images_per_s of_spinning",
     "memory": "device batch images_seen images_tested peak_mb",
     "notebooks": "device notebook profile minutes",
+    "long_run": "method images seed clean scans phd08-sim phd08",
     "drawers": "loss batch rate images framing probability shift degrees impostors "
     "pool_images seed train_accuracy accuracy",
     "mining": "device classes clusters_seconds impostors_seconds percent_of_epoch "
@@ -51,8 +52,8 @@ def test_publish_writes_a_table_and_its_record(monkeypatch, tmp_path, capsys):
     assert "0.912" in capsys.readouterr().out
 
 
-def square(x: int, device: torch.device) -> dict:
-    return {"x": x, "square": x**2, "process": os.getpid(), "threads": torch.get_num_threads()}
+def square(x: int, device: torch.device) -> list[dict]:
+    return [{"x": x, "square": x**2, "process": os.getpid(), "threads": torch.get_num_threads()}]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -266,7 +267,7 @@ def test_drawers_are_measured_on_validation_and_on_what_was_trained(omniglot_fol
         return len(bank) / 24
 
     monkeypatch.setattr(drawers, "accuracy_of", drawings_a_class)
-    line = drawers.measure({"row": "random", "batch": "pooled-near", **SMALL}, CPU)
+    (line,) = drawers.measure({"row": "random", "batch": "pooled-near", **SMALL}, CPU)
     assert COLUMNS["drawers"].split() == list(line)
     assert line["pool_images"] == 64 and line["seed"] == 10
     assert (line["train_accuracy"], line["accuracy"]) == (12, 4)

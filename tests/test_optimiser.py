@@ -26,7 +26,7 @@ def descend(parameters, optimiser, steps):
 
 
 def test_nothing_turned_is_adam():
-    shapes = [(4, 3, 5, 5), (6, 7), (6,)]
+    shapes = [(4, 3, 5, 5), (6, 7), (6,), ()]
     ours, theirs = ([nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2))
     steps = gradients(shapes, 25)
     descend(ours, SOAP(ours, lr=1e-2, betas=(0.9, 0.99), largest=0), steps)

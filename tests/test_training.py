@@ -10,15 +10,16 @@ import torch
 from siamese_lib.batches import ClassSamples, LiteralTriplets
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError, NotFinite
-from siamese_lib.experiments.build import build_trainer, make_batch
+from siamese_lib.experiments.build import build_trainer, make_batch, make_optimiser
 from siamese_lib.experiments.config import make_config
 from siamese_lib.experiments.datasets import TrainingData
 from siamese_lib.experiments.tables import MININGS, TABLES
 from siamese_lib.losses import TripletLoss
 from siamese_lib.mining import UniformNegatives, UniformPositives
+from siamese_lib.optimiser import SOAP
 from siamese_lib.runtime import choose_device
 from siamese_lib.statistics import class_statistics
-from siamese_lib.training import Plan, adam
+from siamese_lib.training import Plan
 
 CPU = torch.device("cpu")
 
@@ -111,7 +112,7 @@ def test_clean_passes_resume_to_the_bit_too(data, tmp_path):
 
 
 def test_gathered_statistics_are_of_the_steps_that_saw_an_image_last(data, monkeypatch):
-    trainer = build_trainer(config(), 1, CPU, data)
+    trainer = build_trainer(config(gather=True), 1, CPU, data)
     periods, seen, source = trainer.periods(), [], trainer.class_statistics
     next(periods)
     before, draw = source.gathered.clone(), trainer.batch.draw
@@ -216,7 +217,8 @@ def test_healthy_training_does_not_warn(data, recwarn):
 
 
 def test_compiled_equals_eager(data):
-    eager, compiled = (build_trainer(config(compiled=value), 3, CPU, data) for value in (False, True))
+    both = [config(compiled=value, optimiser="adam") for value in (False, True)]
+    eager, compiled = (build_trainer(each, 3, CPU, data) for each in both)
     if not compiled.compiled:
         pytest.skip("torch.compile does not work on this machine (no C++ compiler?)")
     assert compiled.compile_seconds > 0
@@ -280,12 +282,13 @@ def test_another_loss_batch_and_validation_are_put_in_place(data, tmp_path):
         return LiteralTriplets(ClassSamples(labels, 12), *samplers, size=8, chunk=24)
 
     def validate(config, data, device):
-        return lambda forward, statistics: 100 * float(len(statistics.centroids) == 12)
+        return lambda forward, statistics: {"accuracy": 100.0 * (len(statistics.centroids) == 12), "more": 7}
 
     parts = {"loss": lambda config: WithWeights(config.alpha), "batch": batch, "validate": validate}
     trainer = build_trainer(config(), 0, CPU, data, tmp_path / "checkpoint.pt", **parts)
     trainer.fit()
-    assert trainer.history[-1]["images"] == trainer.step * 24 and trainer.history[-1]["accuracy"] == 100
+    assert trainer.history[-1]["images"] == trainer.step * 24
+    assert (trainer.history[-1]["accuracy"], trainer.history[-1]["more"]) == (100, 7)
     assert trainer.loss.scale != 1  # the optimiser trains it
     resumed = build_trainer(config(), 0, CPU, data, tmp_path / "checkpoint.pt", **parts)
     assert resumed.loss.scale == trainer.loss.scale and resumed.step == trainer.step
@@ -295,14 +298,19 @@ def test_another_loss_batch_and_validation_are_put_in_place(data, tmp_path):
 
 
 def test_another_optimiser_gets_the_learning_rate_of_the_plan(data):
-    def sgd(parameters):
-        return torch.optim.SGD(parameters, lr=123.0, momentum=0.9)
+    def sgd(config):
+        return lambda parameters: torch.optim.SGD(parameters, lr=123.0, momentum=0.9)
 
-    trainer, adams = (build_trainer(config(rate=1e-4), 0, CPU, data, optimiser=make) for make in (sgd, adam))
-    trainer.fit(), adams.fit()
-    assert isinstance(trainer.optimiser, torch.optim.SGD) and isinstance(adams.optimiser, torch.optim.Adam)
-    assert trainer.optimiser.param_groups[0]["lr"] == trainer.history[-1]["rate"] < 1e-4
-    assert not same_bits(trainer, adams)
+    makers = (sgd, make_optimiser, make_optimiser)
+    configs = [config(rate=1e-4, optimiser=name) for name in ("soap", "soap", "adam")]
+    trainers = [
+        build_trainer(each, 0, CPU, data, optimiser=make) for each, make in zip(configs, makers, strict=True)
+    ]
+    for trainer, kind in zip(trainers, (torch.optim.SGD, SOAP, torch.optim.Adam), strict=True):
+        trainer.fit()
+        assert isinstance(trainer.optimiser, kind)
+        assert trainer.optimiser.param_groups[0]["lr"] == trainer.history[-1]["rate"] < 1e-4
+    assert not same_bits(*trainers[:2]) and not same_bits(*trainers[1:])
 
 
 def test_two_impostors_train(data):

@@ -54,8 +54,9 @@ def accuracy_curves(records: list[dict], title: str = "Validation accuracy") -> 
         ax.set(xlabel=text, xlim=(0, None), ylim=(0, None))
         ax.xaxis.set_major_locator(MaxNLocator(6))
     axes[0].xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}"))
-    what = {"": "typefaces", "drawers": "drawers", "alphabets": "alphabets"}[config.get("protocol", "")]
-    axes[0].set_ylabel(f"accuracy on validation {what} (%)")
+    protocol = config.get("protocol", "")
+    what = f"validation {protocol}" if protocol else "scans of validation typefaces"
+    axes[0].set_ylabel(f"accuracy on {what} (%)")
     axes[1].annotate(
         f"chance {chance:.2g} %",
         (1, chance),

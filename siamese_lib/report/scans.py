@@ -13,7 +13,7 @@ from siamese_lib.data.phd08_simulated import DPI, POINTS, simulated_faces
 from siamese_lib.evaluation import Evaluation
 from siamese_lib.experiments.records import font_results
 from siamese_lib.experiments.tables import TABLES
-from siamese_lib.report.summaries import Text, rows_of, title_of
+from siamese_lib.report.summaries import VALIDATION, Text, rows_of, title_of
 
 BOTH = ("phd08-sim", "phd08")
 
@@ -271,7 +271,7 @@ def framings(records: Mapping[str, Sequence[dict]]) -> pd.DataFrame:
     """
     every = [record for of in records.values() for record in of]
     columns = {}
-    for name in ("validation", *BOTH):
+    for name in (*VALIDATION, *BOTH):
         if all(name in record["evaluations"] for record in every):
             columns[f"{title_of(name)}, %"] = [
                 _mean_and_range([record["evaluations"][name]["accuracy"] for record in of])
@@ -285,7 +285,7 @@ def _mean_and_range(accuracies: list[float]) -> str:
 
 
 def framing_gap(records: Mapping[str, Sequence[dict]]) -> Text:
-    """Which framing the validation typefaces choose, seed by seed; `records` as in `framings`."""
+    """Which framing scans of the validation typefaces choose, seed by seed; `records` as in `framings`."""
     accuracy = {
         framing: np.array([record["evaluations"]["validation"]["accuracy"] for record in of])
         for framing, of in records.items()
@@ -293,8 +293,7 @@ def framing_gap(records: Mapping[str, Sequence[dict]]) -> Text:
     gap = accuracy["square"] - accuracy["aspect"]
     ahead = "square" if gap.mean() > 0 else "aspect"
     return Text(
-        f"Mean over {len(gap)} seeds (smallest to largest). On the validation typefaces `{ahead}` is ahead "
-        "by "
-        f"{abs(gap.mean()):.1f} points (`square` minus `aspect` by seed: "
+        f"Mean over {len(gap)} seeds (smallest to largest). On scans of the validation typefaces `{ahead}` "
+        f"is ahead by {abs(gap.mean()):.1f} points (`square` minus `aspect` by seed: "
         f"{', '.join(f'{each:+.1f}' for each in gap)})."
     )

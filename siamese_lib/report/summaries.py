@@ -16,7 +16,10 @@ from siamese_lib.experiments.tables import TABLES
 from siamese_lib.experiments.test_sets import TEST_SETS
 from siamese_lib.report.tables import half_width_95
 
-VALIDATION = "validation typefaces"
+VALIDATION = {  # banks that are no test sets, as sentences name them
+    "validation": "scans of the validation typefaces",
+    "validation-clean": "clean glyphs of the validation typefaces",
+}
 NOTEBOOKS = {
     "table2": "06_table2_hangul_11172",
     "table3": "03_table3_hangul_2350",
@@ -113,20 +116,20 @@ def training_time(records: Sequence[dict]) -> Text:
 
 
 def main_set(records: Iterable[dict]) -> str:
-    """The test set that a Hangul notebook looks at closely: simulated scans, or else validation typefaces."""
+    """The test set that a Hangul notebook looks at closely: simulated scans, or else those of validation."""
     return "phd08-sim" if all("phd08-sim" in record["evaluations"] for record in records) else "validation"
 
 
 def title_of(test_set: str) -> str:
     """A test set as sentences and headings name it."""
-    return VALIDATION if test_set == "validation" else TEST_SETS[test_set].title
+    return VALIDATION[test_set] if test_set in VALIDATION else TEST_SETS[test_set].title
 
 
 def tested_sets(records: Sequence[dict]) -> list[str]:
     """Test sets that all records of some network have; of Hangul networks the validation typefaces too."""
     found = []
-    for name in ("validation", *TEST_SETS):
-        network = "" if name == "validation" else TEST_SETS[name].network
+    for name in (*VALIDATION, *TEST_SETS):
+        network = "" if name in VALIDATION else TEST_SETS[name].network
         of_network = [record for record in records if (record["config"]["protocol"] or "") == network]
         if of_network and all(name in record["evaluations"] for record in of_network):
             found.append(name)

@@ -142,7 +142,7 @@ def test_framings_are_compared_seed_by_seed():
         for framing, of in (("aspect", (90.0, 92.0)), ("square", (93.0, 91.0)))
     }
     frame = scans.framings(records)
-    assert list(frame.columns) == ["validation typefaces, %", "simulated PHD08, %"]
+    assert list(frame.columns) == ["scans of the validation typefaces, %", "simulated PHD08, %"]
     assert frame.loc["aspect"].tolist() == ["91.0 (90.0 to 92.0)", "82.0 (81.0 to 83.0)"]
     text = scans.framing_gap(records)
     assert "`square` is ahead by 1.0 points (`square` minus `aspect` by seed: +3.0, -1.0)" in text

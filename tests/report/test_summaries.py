@@ -117,7 +117,7 @@ def test_results_are_means_over_seeds_beside_the_paper():
     assert list(frame.index) == ["random", "contrastive/random"]
     assert list(frame.columns) == [
         "paper",
-        "validation typefaces (2,350 classes, 100 images)",
+        "scans of the validation typefaces (2,350 classes, 100 images)",
         "simulated PHD08 (2,350 classes, 100 images)",
         "top-5, simulated PHD08",
         "minutes",
@@ -178,7 +178,7 @@ def test_gains_are_differences_of_means():
     records = one_each(30.0, 37.5)
     text = summaries.gains(records, "auto-clustering", "random")
     assert text == (
-        "What **auto-clustering** adds to **random**: +0.0 points on validation typefaces, "
+        "What **auto-clustering** adds to **random**: +0.0 points on scans of the validation typefaces, "
         "+7.5 points on simulated PHD08 (1 seed)."
     )
     assert summaries.gains(records, "hard", "random").startswith("Not compared: **hard** and **random**")
