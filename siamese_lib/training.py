@@ -24,8 +24,7 @@ from siamese_lib.model import embed, to_float
 from siamese_lib.statistics import ClassStatistics, class_statistics
 
 Forward = Callable[[Tensor], Tensor]  # images (B, 1, 37, 37) -> embeddings (B, D) in the loss's space
-# -> what the line of history says of it: `accuracy` in percent, and whatever else
-Validate = Callable[[Forward, ClassStatistics], dict[str, float]]
+Validate = Callable[[Forward, ClassStatistics], dict[str, float]]  # -> accuracy in percent, and whatever else
 Optimiser = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 

@@ -6,7 +6,7 @@ from rendered fonts, never from PHD08's scans. Every figure function returns a m
 
 from siamese_lib.plots.alt import alt_text, use_alt_text
 from siamese_lib.plots.calibration import calibration_figure, fonts_against, variants_figure
-from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves
+from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves, long_run_figure
 from siamese_lib.plots.drawings import contrastive_figure, loss_surfaces, triplet_figure
 from siamese_lib.plots.glyphs import cluster_sheet, confusion_sheet, glyph_grid, pictures
 from siamese_lib.plots.maps import glyph_map, hangul_layout
@@ -33,6 +33,7 @@ __all__ = [
     "glyph_map",
     "hangul_layout",
     "label",
+    "long_run_figure",
     "loss_surfaces",
     "mining_example",
     "negatives_sheet",

@@ -1,6 +1,7 @@
 """Figures of numbers: accuracy over a run, accuracy by font."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -9,6 +10,7 @@ from siamese_lib.experiments.records import font_results, run_kind
 from siamese_lib.plots.style import (
     MUTED,
     PALE,
+    PALETTE,
     empty_figure,
     new_figure,
     row_marker,
@@ -67,6 +69,32 @@ def accuracy_curves(records: list[dict], title: str = "Validation accuracy") -> 
         color=MUTED,
     )
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(data), 4))
+    return figure
+
+
+READ = {  # columns of long_run.csv, as the figure names them
+    "clean": "clean glyphs, validation",
+    "scans": "scans, validation",
+    "phd08-sim": "simulated PHD08",
+    "phd08": "real PHD08",
+}
+
+
+def long_run_figure(table: pd.DataFrame) -> Figure:
+    """Accuracy on what READ names over the images of a run, a panel a method; columns of long_run.csv."""
+    methods = list(dict.fromkeys(table.method))
+    note = f"each point is the network as it then is; seed {table.seed.iloc[0]}"
+    figure = new_figure(3.6 * len(methods) + 1, 4.2, "What is read while training goes on", note)
+    for ax, method in zip(
+        figure.subplots(1, len(methods), sharey=True, squeeze=False)[0], methods, strict=True
+    ):
+        part = table[table.method == method]
+        for colour, (column, label) in zip(PALETTE, READ.items(), strict=False):
+            ax.plot(part.images / 1000, part[column], "o-", color=colour, markersize=3.5, label=label)
+        ax.set(title=method, xlabel="images seen (thousands)", xlim=(0, None), ylim=(0, 100))
+        ax.xaxis.set_major_locator(MaxNLocator(6))
+    figure.axes[0].set_ylabel("accuracy (%)")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(READ))
     return figure
 
 

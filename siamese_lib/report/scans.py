@@ -238,6 +238,22 @@ def longer_training(records: Sequence[dict]) -> Text:
     return Text("; ".join(parts) + "." if parts else "No row was run with two budgets.")
 
 
+def training_on(table: pd.DataFrame) -> Text:
+    """Of long_run.csv: what each method reads at its end, and how far below its own best that is."""
+    parts = []
+    for method, part in table.groupby("method", sort=False):
+        of_sets = []
+        for name in BOTH:
+            best = part.loc[part[name].idxmax()]
+            end = part[name].iloc[-1]
+            of_sets.append(
+                f"{end:.1f} % of {title_of(name)} ({best[name] - end:.1f} points below the highest, after "
+                f"{best.images:,.0f} images)"
+            )
+        parts.append(f"- **{method}** ends at {' and '.join(of_sets)}")
+    return Text("\n".join(parts))
+
+
 def _tables(records: Sequence[dict]) -> dict[str, list[dict]]:
     """Records tested on both, by table and batch."""
     groups: dict[str, list[dict]] = {}

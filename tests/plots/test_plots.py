@@ -7,6 +7,7 @@ import warnings
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -424,3 +425,41 @@ def test_published_figures_show_the_papers_rows_alone():
     found = published.figures(records, {})["table3_accuracy"][1]
     assert set(found) == {"random", "auto-clustering", "note"}
     assert published.figures(records[2:], {}) == {}
+
+
+def test_time_to_accuracy_has_a_dot_for_each_run_open_where_it_missed():
+    def run(method: str, seconds: float, reached: bool) -> dict:
+        curve = [[1_000, seconds / 2, 10.0], [2_000, seconds, 80.0]]
+        return {"method": method, "target": "clean-80", "reached": reached, "curve": curve}
+
+    runs = [run("ours", 9.0, True), run("ours", 11.0, True), run("pml/circle, adam", 30.0, False)]
+    (ax,) = plots.time_to_accuracy_figure(runs).axes
+    assert ax.get_title() == "80 % of clean glyphs"
+    dots = {line.get_xdata()[0]: line.get_markerfacecolor() for line in ax.lines}
+    assert set(dots) == {9.0, 11.0, 30.0} and dots[30.0] == "white" and dots[9.0] == dots[11.0] != "white"
+    assert [text.get_text() for text in ax.texts] == ["10 s"]
+
+
+def test_rates_are_drawn_without_changed_settings():
+    table = pd.DataFrame(
+        [
+            ("random", "triplet", "pooled-near", "soap", 128, 0.02, None, 80_000, 84.0),
+            ("random", "triplet", "pooled-near", "soap", 128, 0.01, None, 80_000, 80.0),
+            ("random", "triplet", "pooled-near", "soap", 128, 0.02, "framing=aspect", 80_000, 10.0),
+            ("auto-clustering", "metric", "pooled", "adam", 256, 0.02, None, 80_000, 40.0),
+        ],
+        columns="mining loss batch optimiser pool_images rate other images accuracy".split(),
+    )
+    metric, triplet = plots.rates_figure(table).axes
+    assert [line.get_ydata().tolist() for line in triplet.lines] == [[80.0, 84.0]]
+    (legend,) = metric.get_legend().get_texts()
+    assert legend.get_text() == "pooled, auto-clustering, Adam"
+
+
+def test_a_long_run_has_a_line_for_each_set_of_images():
+    lines = [("near", 100, 0, 50.0, 40.0, 30.0, 20.0), ("near", 200, 0, 90.0, 80.0, 70.0, 60.0)]
+    table = pd.DataFrame(lines, columns=["method", "images", "seed", "clean", "scans", "phd08-sim", "phd08"])
+    (ax,) = plots.long_run_figure(table).axes
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in ax.lines}
+    assert drawn["real PHD08"] == [20.0, 60.0] and drawn["clean glyphs, validation"] == [50.0, 90.0]
+    assert len(drawn) == 4
