@@ -42,7 +42,16 @@ GRID = [
     # the budget of profile quick, and the shift that it has
     *_ours(CLUSTERING, "pooled", 6e-3, 1e-2, 2e-2, images=240_000, shift=0.12),
     *_ours("random", "pooled", 6e-3, 1e-2, 2e-2, images=240_000, shift=0.12),
+    *[
+        entry
+        for change in ({}, {"scan_share": 0.5}, {"scan_share": 0.5, "pixelation": (0.4, 0.9)})
+        for entry in _ours(
+            "triplet/random", NEAR, 2e-2, images=240_000, shift=0.12, pool_classes=16, **change
+        )
+    ],
     # readings and augmentation
+    *_ours(CLUSTERING, "pooled", 1e-2, pixelation=(0.4, 0.9)),
+    *_ours(CLUSTERING, "pooled", 1e-2, scan_share=0.5),
     *_ours(CLUSTERING, "pooled", 1e-2, framing="aspect"),
     *[entry for shift in (0.04, 0.12, 0.16) for entry in _ours(CLUSTERING, "pooled", 1e-2, shift=shift)],
     *_ours("triplet/random", NEAR, 2e-2, pool_classes=16, framing="aspect"),

@@ -140,12 +140,17 @@ def best_rates(table: pd.DataFrame) -> pd.DataFrame:
     return plain.loc[plain.groupby(["loss", "batch", "optimiser"], sort=False).accuracy.idxmax(), columns]
 
 
+def at_full_length(table: pd.DataFrame) -> pd.DataFrame:
+    """Of rates.csv: the lines with the budget of profile `quick`, in which the chosen shift is the base."""
+    return table[table["images"] > table["images"].min()].dropna(axis="columns", how="all")
+
+
 def changed(table: pd.DataFrame) -> pd.DataFrame:
     """Of rates.csv: what a reading or an augmentation changes, beside the same run without it."""
     of = ["mining", "loss", "batch", "optimiser", "pool_images", "rate"]
     plain = table[table.other.isna()].set_index(of)
     lines = []
-    for line in table[table.other.notna()].itertuples():
+    for line in table[table.other.notna() & (table["images"] == table["images"].min())].itertuples():
         base = plain.loc[tuple(getattr(line, name) for name in of)]
         lines.append(
             {

@@ -89,12 +89,15 @@ def test_best_rates_and_what_changes():
             ("random", "triplet", "pooled-near", "soap", 128, 0.01, None, 80.0, 90.0),
             ("random", "triplet", "pooled-near", "soap", 128, 0.02, None, 84.0, 95.0),
             ("random", "triplet", "pooled-near", "soap", 128, 0.02, "framing=aspect", 81.0, 94.0),
+            ("random", "triplet", "pooled-near", "soap", 128, 0.02, "shift=0.12", 91.0, 98.0),
             ("random", "triplet", "pooled-near", "adam", 128, 0.02, None, 70.0, 85.0),
             ("random", "metric", "pooled", "soap", 256, 0.02, None, 30.0, 40.0),
             ("auto-clustering", "metric", "pooled", "soap", 256, 0.01, None, 43.0, 57.0),
         ],
         columns="mining loss batch optimiser pool_images rate other accuracy clean".split(),
     )
+    table["images"] = [80_000 if accuracy < 90 else 240_000 for accuracy in table.accuracy]
+    assert benchmarks.at_full_length(table).accuracy.tolist() == [91]
     best = benchmarks.best_rates(table)
     assert best.rate.tolist() == [0.02, 0.02, 0.01] and best.accuracy.tolist() == [84, 70, 43]
     (line,) = benchmarks.changed(table).to_dict("records")
