@@ -155,10 +155,11 @@ def publish(name: str, lines: list[dict], device: torch.device, **details) -> No
     """Print the table; write results/benchmarks/<name>.csv, and <name>.json with machine and `details`."""
     table = pd.DataFrame(lines)
     print(table.to_string(index=False, float_format="%.3g"))
-    folder = results_folder() / "benchmarks"
-    write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.4g", lineterminator="\n"))
     facts = {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "threads": torch.get_num_threads(),
+        **environment(device),  # before a file of the repository changes: it has the commit
     }
-    write_json(folder / f"{name}.json", facts | environment(device) | details)
+    folder = results_folder() / "benchmarks"
+    write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.4g", lineterminator="\n"))
+    write_json(folder / f"{name}.json", facts | details)
