@@ -7,7 +7,7 @@ import pytest
 
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.records import NPZ_LIMIT, published_arrays, published_records
-from siamese_lib.experiments.tables import LOSSES, MININGS, TABLES
+from siamese_lib.experiments.tables import TABLES
 from siamese_lib.files import results_folder
 from siamese_lib.report.figures import HANGUL, figure_hashes
 
@@ -19,7 +19,7 @@ def test_figures_are_drawn_from_the_published_records():
     assert {path.stem for path in (results_folder() / "figures").glob("*.png")} == set(stored)
 
 
-@pytest.mark.parametrize("profile", ["quick", "cpu"])
+@pytest.mark.parametrize("profile", ["quick"])
 @pytest.mark.parametrize("dataset", ["phd08-sim", "phd08"])
 def test_table_3_has_its_four_rows(dataset, profile):
     table = pd.read_csv(
@@ -44,19 +44,9 @@ def test_table_2_has_its_five_rows():
         assert (
             lines.row.tolist() == list(TABLES["table2"].paper)
             and (lines.classes == classes).all()
-            and (lines.images_seen == 160_000).all()
+            and (lines.images_seen == 240_128).all()
         )
         assert lines.paper_accuracy.notna().all() == (dataset == "phd08-sim")
-        longer = table[(table.dataset == dataset) & (table.batch == "pooled") & (table.profile == "cpu")]
-        assert longer.row.tolist() == ["contrastive/random", "contrastive/auto-clustering", "metric/random"]
-        assert (longer.seeds == PROFILES["cpu"].seeds).all() and (longer.images_seen == 600_064).all()
-
-
-def test_the_matrix_has_every_loss_with_every_mining():
-    matrix = pd.read_csv(results_folder() / "matrix.csv")
-    lines = matrix[(matrix.dataset == "phd08-sim") & (matrix.batch == "pooled") & (matrix.profile == "quick")]
-    assert sorted(lines.row) == sorted(f"{loss}/{mining}" for loss in LOSSES for mining in MININGS)
-    assert (lines.classes == 2350).all() and (lines.images_seen == 160_000).all()
 
 
 def test_table_4_has_its_four_rows_in_every_reading():
@@ -76,7 +66,7 @@ def test_table_4_has_its_four_rows_in_every_reading():
         assert (
             (lines.classes == classes).all()
             and (lines.images == images).all()
-            and (lines.images_seen == 160_000).all()
+            and (lines.images_seen == 240_128).all()
         )
         assert lines.paper_accuracy.notna().all() == (protocol in ("drawers", "verification"))
 
