@@ -17,9 +17,8 @@ from benchmarks.time_to_accuracy import LENGTHS, METHODS, TARGETS, TUNING_SEED, 
 from siamese_lib.files import results_folder
 from siamese_lib.runtime import choose_device
 
-FIRST = {"literal": 180_000, "pooled": 55_000}  # of the metric loss's rows: shortest schedule that is tried
-MORE_THAN_40 = ("pooled/auto-clustering", "pooled/auto-probabilistic+auto-clustering")
-LONGEST = 240_000  # the others are tried for 40 % alone and as long as it takes
+FIRST = {"pooled": 55_000}  # of the metric loss's rows: shortest schedule that is tried
+LONGEST = 240_000
 KINDS = tuple(dict.fromkeys(images for images, _ in TARGETS.values()))
 
 
@@ -36,13 +35,12 @@ def settings(method: str, rates: pd.DataFrame) -> dict:
     for column, value in wanted.items():
         mine = mine[mine[column] == value]
     best = mine.sort_values("accuracy").iloc[-1]
-    pool = {} if method == "literal" else {"pool_classes": int(best.pool_images) // 8}
-    return {"rate": float(best.rate), **pool}
+    return {"rate": float(best.rate), "pool_classes": int(best.pool_images) // 8}
 
 
 def goals(method: str) -> dict[str, float]:
     """images -> percent that ends the search."""
-    if method.partition("/")[0] in FIRST and method not in MORE_THAN_40:
+    if method == "pooled/random":
         return {"clean": 40}
     return {images: percent for images, percent in TARGETS.values()}  # the last of each
 
@@ -50,16 +48,15 @@ def goals(method: str) -> dict[str, float]:
 def search(method: str, chosen: dict, device: torch.device) -> list[dict]:
     """The tried schedules, shortest first, up to the first that reached all goals."""
     lines, n = [], LENGTHS.index(FIRST.get(method.partition("/")[0], LENGTHS[0]))
-    longest = LENGTHS[-1] if goals(method) == {"clean": 40} else LONGEST
     while True:
         images = LENGTHS[n]
         entry = [method, chosen | {"images": images}]
         found = kept("benchmarks.plans", entry, device, lambda entry=entry: measure(*entry, device))
         lines.append({"method": method, **chosen, "images": images, "seed": TUNING_SEED, **found})
         print(f"{method}: {images:,} images give", found, flush=True)
-        if all(found[name] >= percent + 1 for name, percent in goals(method).items()) or images >= longest:
+        if all(found[name] >= percent + 1 for name, percent in goals(method).items()) or images >= LONGEST:
             return lines
-        n += 2 if found["clean"] < 20 else 1
+        n += 2 if found["clean"] < TARGETS["clean-40"][1] / 2 else 1
 
 
 def measure(method: str, changes: dict, device: torch.device) -> dict[str, float]:

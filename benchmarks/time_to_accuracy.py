@@ -7,8 +7,8 @@ Targets: 40, 80 and 90 % of the clean glyphs of the validation typefaces, and 80
 has its own learning rate, pool and length of the one-cycle schedule for each target, chosen with another seed
 on the same images by benchmarks.rates and benchmarks.plans. A run is stopped at the target. The clock holds
 steps, statistics passes and updates of the samplers; it does not hold compilation, nor the check that every
-method gets after each twentieth of a run's second half: ideal vectors of all training images, all images of
-the target. A target that no plan came near has no run, and `seeds` is 0. Finished runs are kept in
+method gets after each twentieth of a run's last quarter: ideal vectors of two training images a class, all
+images of the target. A target that no plan came near has no run, and `seeds` is 0. Finished runs are kept in
 runs/benchmarks/.
 """
 
@@ -38,14 +38,10 @@ TARGETS = {  # name -> images, percent of them
 THOUSANDS = (10, 15, 20, 30, 40, 55, 75, 100, 135, 180, 240, 320, 430, 570)
 LENGTHS = tuple(1_000 * n for n in THOUSANDS)  # images of a schedule
 SEEDS, TUNING_SEED = (0, 1, 2), 10
-BOTH = "auto-probabilistic+auto-clustering"
 NEAR = {"row": "triplet/random", "batch": "pooled-near"}
 METHODS = {
-    "literal": {"batch": "literal"},
     "pooled/random": {},
-    "pooled/auto-probabilistic": {"row": "auto-probabilistic"},
     "pooled/auto-clustering": {"row": "auto-clustering"},
-    f"pooled/{BOTH}": {"row": BOTH},
     "triplet/pooled-near": NEAR,
     "triplet/pooled-near, adam": NEAR | {"optimiser": "adam"},
     "pml/circle, adam": {"optimiser": "adam"},
@@ -97,7 +93,7 @@ def trainer_of(method: str, seed: int, device: torch.device, **changes) -> tuple
 
 def accuracies(trainer: Trainer, data: TrainingData, images: tuple[str, ...]) -> dict[str, float]:
     """Percent of all clean validation glyphs (`clean`) and of all scans (`scans`) that are read."""
-    banks, centroids = {"clean": data.clean, "scans": data.validation}, trainer.class_statistics().centroids
+    banks, centroids = {"clean": data.clean, "scans": data.validation}, trainer.class_statistics(2).centroids
     return {name: accuracy_of(trainer.forward, centroids, banks[name], trainer.plan.chunk) for name in images}
 
 
@@ -107,7 +103,7 @@ def run(method: str, target: str, seed: int, device: torch.device, changes: dict
     images, percent = TARGETS[target]
     curve = []
     for line in trainer.periods():
-        if 2 * trainer.step < trainer.plan.steps:
+        if 4 * trainer.step < 3 * trainer.plan.steps:
             continue
         accuracy = accuracies(trainer, data, (images,))[images]
         curve.append([line["images"], line["seconds"], accuracy])

@@ -148,7 +148,7 @@ def test_a_run_stops_at_its_target(debian_faces, method, monkeypatch):
     assert easy["reached"] and len(easy["curve"]) == 1 and easy["best"] >= 0.5
     hard = time_to_accuracy.run(method, "hard", 0, CPU, SMALL)
     assert not hard["reached"] and hard["plan"] == SMALL
-    assert [images for images, *_ in hard["curve"]] == [512, 768]
+    assert [images for images, *_ in hard["curve"]] == [768]
 
 
 @pytest.mark.parametrize("name", ["proxy-anchor", "circle"])
@@ -163,13 +163,13 @@ def test_losses_of_the_other_library_train_in_our_loop(debian_faces, name):
 def test_summary_takes_medians_over_the_runs_that_reached():
     def one(seed: int, reached: bool, seconds: float) -> dict:
         curve = [[100, seconds / 2, 1.0], [200 + seed, seconds, 41.0]]
-        line = {"method": "literal", "target": "clean-40", "seed": seed, "reached": reached}
+        line = {"method": "pooled/random", "target": "clean-40", "seed": seed, "reached": reached}
         return line | {"best": 41.0, "curve": curve}
 
     line, far, *others = time_to_accuracy.summary([one(0, True, 5.0), one(1, True, 9.0), one(2, False, 99.0)])
     columns = COLUMNS["time_to_accuracy"].split()
-    assert line == dict(zip(columns, ("literal", "clean-40", 7.0, 200.5, 3, 2), strict=True))
-    assert far == dict(zip(columns, ("literal", "clean-80", None, None, 0, 0), strict=True))
+    assert line == dict(zip(columns, ("pooled/random", "clean-40", 7.0, 200.5, 3, 2), strict=True))
+    assert far == dict(zip(columns, ("pooled/random", "clean-80", None, None, 0, 0), strict=True))
     assert len(others) == len(time_to_accuracy.TARGETS) * len(time_to_accuracy.METHODS) - 2
     line, *_ = time_to_accuracy.summary([one(0, False, 5.0)])
     assert line["seconds_median"] is None and (line["seeds"], line["reached"]) == (1, 0)
@@ -192,19 +192,19 @@ def test_plans_are_the_shortest_that_reached(monkeypatch, tmp_path):
     near = plans.search("triplet/pooled-near", {"rate": 0.02, "pool_classes": 16}, CPU)
     # one long stride, then short ones, up to 81 % of the scans
     assert [entry[1]["images"] // 1000 for entry in asked] == [10, 20, 30, 40, 55, 75]
-    literal = plans.search("literal", {"rate": 0.01}, CPU)
-    assert [line["images"] for line in literal] == [180_000, 240_000]
+    other = plans.search("pooled/auto-clustering", {"rate": 0.01}, CPU)
+    assert [line["images"] for line in other] == [55_000, 75_000]
     pooled = plans.search("pooled/random", {"rate": 0.01}, CPU)
     assert [line["images"] for line in pooled] == [55_000]  # 92 %: its only goal is passed
-    common.publish("plans", [*near, *literal, *pooled], CPU)
+    common.publish("plans", [*near, *other, *pooled], CPU)
     found = time_to_accuracy.plans()
     assert found["triplet/pooled-near", "clean-40"] == {"rate": 0.02, "pool_classes": 16, "images": 20_000}
     # 80 % was reached by less than a point: the next longer one
     assert found["triplet/pooled-near", "clean-80"]["images"] == 55_000
     assert found["triplet/pooled-near", "scans-80"]["images"] == 75_000 + 25_000 * (95 - 14 < 81)
-    assert found["literal", "clean-40"] == {"rate": 0.01, "images": 240_000}
-    assert set(map(type, found["literal", "clean-40"].values())) == {float, int}
-    assert ("literal", "clean-80") not in found
+    assert found["pooled/random", "clean-40"] == {"rate": 0.01, "images": 55_000}
+    assert set(map(type, found["pooled/random", "clean-40"].values())) == {float, int}
+    assert ("pml/circle, adam", "clean-40") not in found
     assert found["pooled/random", "clean-80"] == found["pooled/random", "clean-40"]
 
 
@@ -217,7 +217,6 @@ def test_plans_take_the_best_rate():
             ("triplet", "pooled-near", "adam", 256, 0.01, None, 70.0),
             ("pml/circle", "pool", "adam", 128, 0.003, None, 40.0),
             ("pml/circle", "pool", "soap", 128, 0.01, None, 60.0),
-            ("metric", "literal", "soap", 768, 0.02, None, 20.0),
         ],
         columns=["loss", "batch", "optimiser", "pool_images", "rate", "other", "accuracy"],
     )
@@ -226,7 +225,6 @@ def test_plans_take_the_best_rate():
     assert plans.settings("pooled/auto-clustering", table) == {"rate": 0.01, "pool_classes": 32}
     assert plans.settings("pml/circle, adam", table) == {"rate": 0.003, "pool_classes": 16}
     assert plans.settings("pml/circle, soap", table) == {"rate": 0.01, "pool_classes": 16}
-    assert plans.settings("literal", table) == {"rate": 0.02}
 
 
 def test_evaluation_counts_every_image(debian_faces, monkeypatch):
