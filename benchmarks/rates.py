@@ -94,6 +94,7 @@ OMNIGLOT = [
     *_ours("contrastive/random", NEAR, 1e-2, table="table4", shift=0.12),
     *_ours("random", "pooled", 1e-2, table="table4", shift=0.04),
     *_ours("random", "pooled", 1e-2, table="table4", shift=0.12),
+    *_ours("random", "pooled", 1e-2, table="table4", framing="square"),
     *_ours("random", "pooled", 6e-3, 1e-2, 2e-2, table="table4"),
     *_ours(CLUSTERING, "pooled", 1e-2, table="table4"),
     *_ours("random", NEAR, 1e-2, table="table4"),

@@ -63,6 +63,7 @@ TUNED = [
     ({"loss": "triplet", "batch": "pooled-near"}, {"rate": 2e-2}, "rates"),
     ({"batch": "pooled-near"}, {"pool_classes": 16}, "rates"),
     ({"table": "table2", "batch": "pooled"}, {"rate": 1e-2}, "rates_full"),
+    ({"table": "table4", "batch": "pooled"}, {"rate": 1e-2, "shift": 0.04}, "rates_omniglot"),
 ]
 
 

@@ -132,6 +132,7 @@ def test_table_4_has_a_network_for_each_split():
 
 def test_drawings_have_settings_of_their_own():
     assert make_config("table4").framing == "aspect" and make_config("table3").framing == "square"
+    assert (make_config("table4").rate, make_config("table4").shift) == (1e-2, 0.04)
     assert make_config("table4", batch="pooled-near").pool_classes == 16
     assert make_config("table4", rate=0.5).rate == 0.5
 
