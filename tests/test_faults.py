@@ -215,7 +215,7 @@ def test_broken_files_of_a_run(debian_faces, monkeypatch, tmp_path, capsys, name
     """Left by a full disk or another program: named, and gone when deleted as the message says."""
     monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path))
     identifier = run_id(
-        make_config("table3", "random", "smoke"), 0, "cpu", datasets.training_data(40, "aspect").manifest
+        make_config("table3", "random", "smoke"), 0, "cpu", datasets.training_data(40, "square").manifest
     )
     path = tmp_path / identifier / name
     path.parent.mkdir()

@@ -53,7 +53,7 @@ def test_record_has_what_design_asks_for(finished):
         and record["versions"]["torch"]
         and record["compiled"] is False
     )
-    line = "step images triplets loss d_ap d_an active spread class_spread rate seconds accuracy"
+    line = "step images triplets loss d_ap d_an active spread class_spread rate seconds accuracy clean"
     assert [set(each) for each in record["history"]] == [set(line.split())] * 4
     assert [each["images"] for each in record["history"]] == [256, 512, 768, 1024] and all(
         0 <= each["active"] <= 1 for each in record["history"]
@@ -70,9 +70,9 @@ def test_record_has_what_design_asks_for(finished):
         and test["fonts"] == 9
         and set(test["by_font"]) == set("SGMNBDY") | {"H1", "H2"}
     )
-    assert record["evaluations"]["validation"]["images"] == 80 and set(
-        record["evaluations"]["validation"]["by_font"]
-    ) == {"LexiGulim", "UnTaza"}
+    scans, clean = (record["evaluations"][name] for name in ("validation", "validation-clean"))
+    assert (scans["images"], clean["images"]) == (160, 80)  # two scans of each glyph
+    assert set(scans["by_font"]) == set(clean["by_font"]) == {"LexiGulim", "UnTaza"}
     measures = "images classes accuracy accuracy_interval top5 recall_at_1 by_font confusions"
     assert set(test) >= set(measures.split()) and all(
         true != predicted and n > 0 for true, predicted, n in test["confusions"]

@@ -95,7 +95,7 @@ def test_alphabets_have_equal_weight_and_the_validation_its_own_references():
         asked.append(len(x))
         return x.flatten(1)
 
-    accuracy = trainer.validate(by_label, trainer.class_statistics(None))
+    accuracy = trainer.validate(by_label, trainer.class_statistics(None))["accuracy"]
     pixels, labels = (torch.as_tensor(each) for each in (data.references.images, data.references.labels))
     means = torch.stack([pixels[labels == c].flatten(1).float().mean(0) for c in range(40)]) / 255
     chosen = np.sort(np.random.default_rng(0).permutation(len(data.validation))[:80])

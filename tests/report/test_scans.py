@@ -117,7 +117,7 @@ def test_runs_agree_and_longer_training_by_hand():
     assert "**-1.00** over the 4 runs of Table 3, `pooled` batches (p < 0.001)" in scans.runs_agree(runs())
     assert scans.runs_agree(runs()[:3]) == "Too few runs were tested on both."
     assert scans.longer_training(runs()) == (
-        "Table 3, `pooled` batches, from 160,000 to 600,000 images (2 rows): "
+        "Table 3, `pooled` batches, from 240,000 to 600,000 images (2 rows): "
         "+10.0 points on simulated PHD08 and -20.0 points on real PHD08."
     )
     assert scans.longer_training(runs()[:1]) == "No row was run with two budgets."
@@ -129,7 +129,7 @@ def test_treatments_are_of_the_run_that_reads_most():
     some["evaluations"]["phd08-sim"] = evaluation(40.0, variants=27, by_variant={"cp": "some"})
     more["evaluations"]["phd08-sim"] = evaluation(41.0, variants=243, by_variant={"cp": "more"})
     found, title = scans.treatments([few, some, more])
-    assert found == {"cp": "more"} and title.endswith("random, 160,000 images, seed 2")
+    assert found == {"cp": "more"} and title.endswith("random, 240,000 images, seed 2")
     assert scans.treatments([few]) is None
 
 

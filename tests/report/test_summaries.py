@@ -78,7 +78,7 @@ def test_by_row_takes_the_lowest_seed_of_one_network():
 def test_at_a_glance_adds_up():
     text = summaries.at_a_glance([record(seed=0), record(seed=1, seconds=30.0)])
     assert text == (
-        "2 runs of 160,000 images each, 2,350 classes, `pooled` batches, profile `quick`: "
+        "2 runs of 240,000 images each, 2,350 classes, `pooled` batches, profile `quick`: "
         "2.0 minutes of training in all (some CPU, 2 threads)."
     )
     both = [record(table="table4", protocol=protocol) for protocol in ("drawers", "alphabets")]
@@ -226,7 +226,7 @@ def test_not_run_of_table_2_and_of_the_pypi_typefaces():
 
 
 def test_speed_and_leaders():
-    assert summaries.images_per_second([record(seconds=80.0), record(seconds=40.0)]) == 3000
+    assert summaries.images_per_second([record(seconds=80.0), record(seconds=40.0)]) == 4500
     cells = pd.DataFrame(
         {"metric": [1.0, 9.0, 3.0], "triplet": [2.0, 4.0, 5.0]}, ["random", "hard", "distance"]
     )
