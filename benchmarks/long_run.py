@@ -17,7 +17,6 @@ IMAGES, SEED = 400_000, 0
 SCANS = {"scan_share": 0.5}  # augmentation of our own, as in profile `best`
 METHODS = {
     "auto-clustering": {"row": "auto-clustering"},
-    "triplet/pooled-near": NEAR,
     "triplet/pooled-near, scanned": NEAR | SCANS,
 }
 
