@@ -353,3 +353,10 @@ def test_cuda_trains_like_the_cpu(batch, data):
     trainer = build_trainer(config(batch=batch, images=6144), 0, torch.device("cuda"), data)
     trainer.fit()
     assert trainer.history[-1]["accuracy"] > 80
+
+
+def test_scan_augmentation_is_off_until_a_run_asks_for_it(data):
+    plain, scanned = (build_trainer(config(scan_share=share), 0, CPU, data) for share in (0.0, 0.5))
+    assert plain.augment.scan is None and scanned.augment.scan.share == 0.5
+    plain.fit(), scanned.fit()
+    assert not same_bits(plain, scanned)
