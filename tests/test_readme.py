@@ -69,7 +69,7 @@ def confidence() -> int:
 
 def cores() -> str:
     names = {record["device"]["name"] for record in published_records()}
-    return re.search(r"CPU, (\d+) threads", the_only(names))[1]
+    return WORDS[int(re.search(r"CPU, (\d+) threads", the_only(names))[1])]
 
 
 def real_classes() -> int:
@@ -97,7 +97,7 @@ CLAIMS = {
         ("Python {} or newer", lambda: [python_version()]),
         ("Table 3, {} Hangul syllables", lambda: [classes("table3")]),
         ("and {} % interval over seeds", lambda: [confidence()]),
-        ("after a minute or two on {} cores", lambda: [cores()]),
+        ("after minutes on {} core each", lambda: [cores()]),
         (
             "`auto-clustering` reads {:.0f} points more than `random`, with auto-probabilistic mining beside "
             "it {:.0f}. What `auto-probabilistic` adds alone ({:+.1f} points) one seed",
@@ -120,7 +120,7 @@ CLAIMS = {
     ],
     "results/README.md": [
         ("± half-width of the {} % t interval", lambda: [confidence()]),
-        ("on {} cores, without compilation", lambda: [cores()]),
+        ("on {} core, without compilation", lambda: [cores()]),
         ("## Table 3: {} syllables", lambda: [classes("table3")]),
         ("above the {} without it", lambda: [WORDS[paper_rows("table3") - 2]]),
         ("On the {} real classes", lambda: [WORDS[real_classes()]]),
