@@ -71,7 +71,8 @@ def test_record_has_what_design_asks_for(finished):
         and set(test["by_font"]) == set("SGMNBDY") | {"H1", "H2"}
     )
     scans, clean = (record["evaluations"][name] for name in ("validation", "validation-clean"))
-    assert (scans["images"], clean["images"]) == (160, 80)  # two scans of each glyph
+    # two scans of each glyph; those too small to be read are left out
+    assert clean["images"] == 80 and 2 * 80 - 8 <= scans["images"] <= 2 * 80
     assert set(scans["by_font"]) == set(clean["by_font"]) == {"LexiGulim", "UnTaza"}
     measures = "images classes accuracy accuracy_interval top5 recall_at_1 by_font confusions"
     assert set(test) >= set(measures.split()) and all(
