@@ -107,9 +107,7 @@ class RunConfig:
     schedule: str = "one-cycle"  # or constant
     images: int = 600_000  # budget: images seen
     updates: int = 20  # statistics passes, sampler updates, checkpoints in a run
-    gather: bool = (
-        False  # statistics of the training steps' own embeddings; False: of clean images, in passes
-    )
+    gather: bool = False  # statistics of the steps' own embeddings; False: passes over clean images
     statistics_samples: int | None = 2  # images a class in such a pass; None = all; the last pass takes all
     compiled: bool = True
     # validation

@@ -13,6 +13,7 @@ from read_only import make_read_only
 from siamese_lib import __main__
 from siamese_lib.data.hangul_classes import class_list
 from siamese_lib.data.phd08 import write_phd08
+from siamese_lib.data.validation_scans import SMALLEST
 from siamese_lib.errors import InputError
 from siamese_lib.experiments import datasets, test_sets
 from siamese_lib.experiments import run as run_module
@@ -71,8 +72,9 @@ def test_record_has_what_design_asks_for(finished):
         and set(test["by_font"]) == set("SGMNBDY") | {"H1", "H2"}
     )
     scans, clean = (record["evaluations"][name] for name in ("validation", "validation-clean"))
-    # two scans of each glyph; those too small to be read are left out
-    assert clean["images"] == 80 and 2 * 80 - 8 <= scans["images"] <= 2 * 80
+    # two scans of each of the 80 glyphs, without those that are too small to be read
+    every = datasets.training_data(40, "square").validation
+    assert (scans["images"], clean["images"]) == (len(every), 80) and every.meta.pixels.min() >= SMALLEST
     assert set(scans["by_font"]) == set(clean["by_font"]) == {"LexiGulim", "UnTaza"}
     measures = "images classes accuracy accuracy_interval top5 recall_at_1 by_font confusions"
     assert set(test) >= set(measures.split()) and all(
@@ -115,7 +117,7 @@ def test_arrays(finished):
 
 
 def test_no_face_is_in_two_sets(finished):
-    data = datasets.training_data(40, "aspect")
+    data = datasets.training_data(40, "square")
     fonts = data.manifest["fonts"]["faces"] | finished.record["evaluations"]["phd08-sim"]["manifest"]["faces"]
     for what in ("key", "family", "file", "sha256", "pixels"):
         train, validation, test = (
