@@ -56,35 +56,51 @@ class SOAP(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:
         """One step from the gradients that are there; a parameter without one stays as it is."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    _step(parameter, self.state[parameter], **group)
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                _step(parameters, [self.state[p] for p in parameters], **group)
 
 
 def _step(
-    parameter: Tensor, state: dict, lr: float, betas, eps: float, frequency: int, largest: int, **_
+    parameters: list[Tensor], states: list[dict], lr: float, betas, eps: float, frequency, largest, **_
 ) -> None:
-    gradient = parameter.grad.flatten(1) if parameter.dim() > 1 else parameter.grad.reshape(1, -1)
+    """What goes element by element goes over all parameters in one call: most are small."""
     beta1, beta2 = betas
-    if not state:
-        sides = [n if parameter.dim() > 1 and n <= largest else 0 for n in gradient.shape]
-        state["step"] = 0
-        state["mean"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)  # both turned
-        state["moments"] = [gradient.new_zeros(n, n) for n in sides]  # L of each side, empty for none
-        state["bases"] = [torch.eye(n, dtype=gradient.dtype, device=gradient.device) for n in sides]
-    state["step"] += 1
-    step, mean, square, bases = state["step"], state["mean"], state["square"], state["bases"]
-    turned = _turn(gradient, *bases)
-    mean.lerp_(turned, 1 - beta1)
-    square.mul_(beta2).addcmul_(turned, turned, value=1 - beta2)
-    root = (square / (1 - beta2**step)).sqrt_().add_(eps)
-    update = _turn_back(mean / root, *bases).view_as(parameter)
-    parameter.add_(update, alpha=-lr / (1 - beta1**step))
-    for moment, g in zip(state["moments"], (gradient, gradient.T), strict=True):
-        if len(moment):
-            moment.addmm_(g, g.T, beta=beta2, alpha=1 - beta2)
-    if step <= frequency or step % frequency == 0:
-        _renew(state)
+    gradients = [p.grad.flatten(1) if p.dim() > 1 else p.grad.reshape(1, -1) for p in parameters]
+    for parameter, gradient, state in zip(parameters, gradients, states, strict=True):
+        if not state:
+            state.update(_start(gradient, largest if parameter.dim() > 1 else 0))
+        state["step"] += 1
+    means, squares = [state["mean"] for state in states], [state["square"] for state in states]
+    turned = [_turn(g, *state["bases"]) for g, state in zip(gradients, states, strict=True)]
+    torch._foreach_lerp_(means, turned, 1 - beta1)
+    torch._foreach_mul_(squares, beta2)
+    torch._foreach_addcmul_(squares, turned, turned, 1 - beta2)
+    roots = torch._foreach_div(squares, [1 - beta2 ** state["step"] for state in states])
+    torch._foreach_sqrt_(roots)
+    torch._foreach_add_(roots, eps)
+    updates = torch._foreach_div(means, roots)
+    for parameter, gradient, state, update in zip(parameters, gradients, states, updates, strict=True):
+        step, moments = state["step"], state["moments"]
+        update = _turn_back(update, *state["bases"]).view_as(parameter)
+        parameter.add_(update, alpha=-lr / (1 - beta1**step))
+        for moment, g in zip(moments, (gradient, gradient.T), strict=True):
+            if len(moment):
+                moment.addmm_(g, g.T, beta=beta2, alpha=1 - beta2)
+        if any(map(len, moments)) and (step <= frequency or step % frequency == 0):
+            _renew(state)
+
+
+def _start(gradient: Tensor, largest: int) -> dict:
+    """The state before the first step of a parameter with that gradient, (n, m)."""
+    sides = [n if n <= largest else 0 for n in gradient.shape]
+    return {
+        "step": 0,
+        "mean": torch.zeros_like(gradient),  # turned, as the next one
+        "square": torch.zeros_like(gradient),
+        "moments": [gradient.new_zeros(n, n) for n in sides],  # L of each side, empty for none
+        "bases": [torch.eye(n, dtype=gradient.dtype, device=gradient.device) for n in sides],
+    }
 
 
 def _renew(state: dict) -> None:
@@ -94,7 +110,7 @@ def _renew(state: dict) -> None:
         if len(moment):
             product = moment @ basis
             order = (basis * product).sum(0).argsort(descending=True, stable=True)  # by eigenvalue
-            state["bases"][side] = torch.linalg.qr(product[:, order]).Q
+            state["bases"][side] = torch.linalg.householder_product(*torch.geqrf(product[:, order]))
             state["square"] = state["square"].index_select(side, order)
     state["mean"] = _turn(mean, *state["bases"])
 
