@@ -6,7 +6,8 @@ Bare: compiled forward and backward pass on the ready images of a micro-batch. W
 images, augmentation, loss, optimiser, and one pass of class statistics over all training samples per 1.54 M
 images (the paper's epoch). The two alternate, ten steps each, so a change in the machine's speed meets both;
 medians of these tens are reported. `ratio_cpu_updates` has the passes of profile `cpu` in their place: 20 in
-0.6 M images, 2 samples a class.
+0.6 M images, 2 samples a class. On a CPU once with all cores and once with one thread, as a run beside others
+has it.
 """
 
 import json
@@ -65,6 +66,7 @@ def measure(batch: str, device: torch.device, repeats: int) -> dict:
     with_cpu_updates = rate(images, times["step"], two, PROFILES["cpu"].settings["images"] / 20)
     return {
         "device": device.type,
+        "threads": torch.get_num_threads(),
         "batch": batch,
         "chunk": chunk,
         "images_per_s": whole,
@@ -90,7 +92,11 @@ def main() -> None:
         return
     before = load()
     common = "--device", str(device), "--repeats", str(options.repeats)
-    raw = [in_own_process("benchmarks.step", "--batch", batch, *common) for batch in BATCHES]
+    raw = [
+        in_own_process("benchmarks.step", "--batch", batch, *common, threads=threads)
+        for threads in ((None, 1) if device.type == "cpu" else (None,))
+        for batch in BATCHES
+    ]
     hidden = ("step_seconds", "bare_seconds", "pass_seconds", "compiled")
     lines = [{key: value for key, value in line.items() if key not in hidden} for line in raw]
     publish("step", lines, device, load=before, raw=raw)

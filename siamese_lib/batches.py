@@ -63,7 +63,9 @@ class Loss(Protocol):
         alpha: the margin.
         takes: "pairs" or "triplets".
         stability: (a, c) -> (n,), the term of embeddings a (n, D) in the loss's space and their ideal vectors
-            c (n, D), which counts once for each image of a triplet; None: the loss has no such term.
+            c (n, D), which counts once for each image of a triplet; None: the loss has no such term. One that
+            has it also has with_stability(values, *terms): the loss of triplets from that of their distances
+            and the terms of their images.
     """
 
     alpha: float
@@ -240,8 +242,8 @@ def _triplet_values(
     d_ap, d_an = distance(a, p), distance(a, n)
     values = loss.from_distances(d_ap, d_an)
     if centres is not None:
-        for x, c in zip((a, p, n), centres, strict=True):
-            values = values + loss.stability(x, c)
+        g3 = [loss.stability(x, c) for x, c in zip((a, p, n), centres, strict=True)]
+        values = loss.with_stability(values, *g3)
     return values, d_ap, d_an
 
 

@@ -12,6 +12,8 @@ from torch.nn.functional import softplus
 
 from siamese_lib.errors import InputError
 
+THIRD_TERMS = ("plain", "squared", "raw")
+
 
 def distance(x: Tensor, y: Tensor) -> Tensor:
     """Euclidean distance of rows, (..., D) and (..., D) -> (...); its gradient at zero is 0, not NaN."""
@@ -102,8 +104,15 @@ class MetricLoss(nn.Module):
     g3 = xi (d(x_A, c_A) + d(x_P, c_P) + d(x_N, c_N)), c the ideal vectors.
 
     Readings that are ours: the `f` of g2 is Eq. 5; g3 is not squared, as only g1 and g2 are said to be; it is
-    a sum over A, P, N; c lives in the same softplus space and carries no gradient; without centroids (before
-    the first statistics) there is no g3.
+    a sum over A, P, N (their mean is xi = 1/3); c lives in the same softplus space and carries no gradient;
+    without centroids (before the first statistics) there is no g3.
+
+    Args:
+        rho, tau, xi: weights of g1, g2, g3.
+        alpha: margin.
+        reduction: mean, sum or none.
+        third: how g3 is read: `plain`, as above; `squared`, g3^2 in its place; `raw`, with distances between
+            a^-1(a(x)) and a^-1(c), that is, outside of the softplus space.
     """
 
     takes = "triplets"
@@ -115,10 +124,14 @@ class MetricLoss(nn.Module):
         xi: float = 1.0,
         alpha: float = 10.0,
         reduction: str = "mean",
+        third: str = "plain",
     ) -> None:
         super().__init__()
         _check(reduction, rho=rho, tau=tau, xi=xi, alpha=alpha)
-        self.rho, self.tau, self.xi, self.alpha, self.reduction = rho, tau, xi, alpha, reduction
+        if third not in THIRD_TERMS:
+            raise InputError(f"third={third!r}: choose one of {', '.join(THIRD_TERMS)}")
+        self.rho, self.tau, self.xi, self.alpha = rho, tau, xi, alpha
+        self.reduction, self.third = reduction, third
 
     def space(self, x: Tensor) -> Tensor:
         """Eq. 5: a(x) = log(1 + e^x), without overflow."""
@@ -132,7 +145,17 @@ class MetricLoss(nn.Module):
 
     def stability(self, a: Tensor, c: Tensor) -> Tensor:
         """One summand of g3: xi d(x, c), for a = a(x) already in softplus space; no gradient into c."""
+        if self.third == "raw":
+            a, c = _inverse_softplus(a), _inverse_softplus(c)
         return self.xi * distance(a, c.detach())
+
+    def with_stability(self, values: Tensor, *summands: Tensor) -> Tensor:
+        """g1^2 + g2^2 + g3, from the first two and the summands of g3 (all broadcast)."""
+        if self.third == "squared":
+            return values + sum(summands).square()
+        for summand in summands:
+            values = values + summand
+        return values
 
     def forward(
         self,
@@ -152,6 +175,12 @@ class MetricLoss(nn.Module):
         values = self.from_distances(distance(a_a, a_p), distance(a_a, a_n))
         if centroids is not None:
             _same_shape(anchor=anchor, c_A=centroids[0], c_P=centroids[1], c_N=centroids[2])
-            for a, c in zip((a_a, a_p, a_n), centroids, strict=True):
-                values = values + self.stability(a, c)
+            g3 = [self.stability(a, c) for a, c in zip((a_a, a_p, a_n), centroids, strict=True)]
+            values = self.with_stability(values, *g3)
         return _reduce(values, self.reduction)
+
+
+def _inverse_softplus(a: Tensor) -> Tensor:
+    """x of a = log(1 + e^x), without overflow; an `a` of 0 counts as the smallest normal number."""
+    a = a.clamp(min=torch.finfo(a.dtype).tiny)
+    return a + torch.log(-torch.expm1(-a))

@@ -208,7 +208,8 @@ class SampledNegatives:
             logged = d_ap.mean(), d_an.mean(), (d_ap - d_an + loss.alpha > 0).to(d_ap.dtype).mean()
         if g3_p is not None:
             of_positives = _of_positives(g3_p.flatten(), k).view(p, k, k - 1, 1)
-            values = values + g3_p[:, :, None, None] + of_positives + g3_n[:, None, None, :]
+            g3 = g3_p[:, :, None, None], of_positives, g3_n[:, None, None, :]
+            values = loss.with_stability(values, *g3)
         values = values.flatten()
         if self.hard is not None:
             values = values[self.hard(values.detach())]
@@ -244,7 +245,7 @@ class HardestNegatives(nn.Module):
             values = loss.from_distances(d_ap, d_an)
         if loss.stability is not None and centroids is not None:
             g3 = loss.stability(x, centroids[classes])
-            values = values + g3[:, None] + _of_positives(g3, k) + g3[negative][:, None]
+            values = loss.with_stability(values, g3[:, None], _of_positives(g3, k), g3[negative][:, None])
         count = (k - 1) * valid.sum()
         with torch.no_grad():
             active = (d_an < loss.alpha if pairs else d_ap - d_an + loss.alpha > 0).to(x.dtype)

@@ -1,5 +1,7 @@
 """What the tests of batches share: a training set of 12 classes with 6 images each, in a shuffled order."""
 
+import copy
+
 import torch
 
 from siamese_lib.batches import ClassSamples
@@ -28,6 +30,13 @@ def ideal_vectors(loss, centroids, *classes) -> tuple:
     if centroids is None or loss.stability is None:
         return ()
     return (tuple(centroids[c] for c in classes),)
+
+
+def of_each(loss):
+    """The same loss, triplet by triplet."""
+    every = copy.copy(loss)
+    every.reduction = "none"
+    return every
 
 
 def logged(outcome) -> tuple:

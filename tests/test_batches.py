@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pool_of_classes import SAMPLES, C, generator, ideal_vectors, labels_of, logged, samples
+from pool_of_classes import SAMPLES, C, generator, ideal_vectors, labels_of, logged, of_each, samples
 
 from siamese_lib.batches import ClassSamples, LiteralPairs, LiteralTriplets, MicroBatch, Outcome
 from siamese_lib.errors import InputError
@@ -59,7 +59,7 @@ def test_literal_triplets_are_triplets(size, chunk):
         assert (labels[a] == labels[p]).all() and (labels[a] != labels[n]).all() and (a != p).all()
 
 
-@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss()])
+@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss(), MetricLoss(third="squared")])
 @pytest.mark.parametrize("with_centroids", [False, True])
 def test_micro_batches_add_up_to_the_loss_of_all_triplets(loss, with_centroids):
     batch = make(LiteralTriplets, size=13, chunk=15)
@@ -84,13 +84,13 @@ def test_literal_pairs_are_half_of_one_class():
     torch.testing.assert_close(got, loss(embedding[i], embedding[j], same))
 
 
-@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss()])
+@pytest.mark.parametrize("loss", [TripletLoss(3.0), MetricLoss(), MetricLoss(third="squared")])
 @pytest.mark.parametrize("with_centroids", [False, True])
 def test_hard_mining_keeps_the_worst_triplets_of_each_micro_batch(loss, with_centroids):
     batch = make(LiteralTriplets, size=32, chunk=48, hard=HardMining(8))
     embedding = (torch.randn(C * SAMPLES, 25, generator=generator(1)) * 3).requires_grad_()
     centroids = torch.rand(C, 25, generator=generator(2)) * 3 if with_centroids else None
-    every, labels = type(loss)(alpha=loss.alpha, reduction="none"), labels_of(batch)
+    every, labels = of_each(loss), labels_of(batch)
     parts = batch.draw(generator())
     assert batch.images_a_step == 96 and len(parts) == 2  # all that go through the network
     for part in parts:

@@ -25,7 +25,7 @@ COLUMNS = {
     "rates": "mining loss batch optimiser pool_images rate other images seed accuracy clean",
     "rates_full": "mining loss batch optimiser pool_images rate other images seed accuracy clean",
     "rates_omniglot": "mining loss batch optimiser pool_images rate other images seed accuracy",
-    "step": "device batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
+    "step": "device threads batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
     "time_to_accuracy": "method target seconds_median images_median seeds reached",
     "scale": "device batch classes images_per_s pass_seconds update_seconds draw_ms peak_mb",
     "plans": "method rate images seed clean scans pool_classes",

@@ -137,6 +137,27 @@ def test_an_empty_batch_gives_zero_with_a_gradient():
         value.backward()
 
 
+def test_readings_of_the_third_term_by_hand():
+    """One number an image: outputs 0, 0 and 2, all ideal vectors a(1) = log(1 + e)."""
+    a, p, n = torch.tensor([[0.0]]), torch.tensor([[0.0]]), torch.tensor([[2.0]])
+    c = (torch.nn.functional.softplus(torch.ones(1, 1)),) * 3
+    nothing = dict(rho=0.0, tau=0.0, xi=0.5)
+    near, far = math.log(1 + math.e) - math.log(2), math.log(1 + math.e**2) - math.log(1 + math.e)
+    g3 = 0.5 * (2 * near + far)
+    assert MetricLoss(**nothing)(a, p, n, c).item() == pytest.approx(g3, rel=1e-5)
+    assert MetricLoss(**nothing, third="squared")(a, p, n, c).item() == pytest.approx(g3**2, rel=1e-5)
+    assert MetricLoss(**nothing, third="raw")(a, p, n, c).item() == pytest.approx(0.5 * 3, rel=1e-5)
+
+
+def test_raw_space_is_finite_far_out():
+    for value in (-1e4, -50.0, 50.0, 1e4):
+        x = torch.full((2, 3), value, requires_grad=True)
+        c = (torch.nn.functional.softplus(torch.zeros(2, 3)),) * 3
+        loss = MetricLoss(third="raw")(x, x + 1, x - 1, c)
+        loss.backward()
+        assert torch.isfinite(loss) and torch.isfinite(x.grad).all()
+
+
 def test_spaces():
     x = torch.tensor([[-1.0, 2.0]])
     assert torch.equal(TripletLoss(1.0).space(x), x) and torch.equal(ContrastiveLoss(1.0).space(x), x)
@@ -151,6 +172,7 @@ X = torch.zeros(2, 3)
     [
         (lambda: TripletLoss(1.0, "average"), "average"),
         (lambda: MetricLoss(rho=-1), "rho=-1"),
+        (lambda: MetricLoss(third="cubed"), "third='cubed': choose one of plain"),
         (lambda: ContrastiveLoss(float("nan")), "alpha=nan"),
         (lambda: TripletLoss(1.0)(X, X, torch.zeros(1, 3)), r"\(1, 3\)"),
         (lambda: MetricLoss()(X, X, X, (X, X, torch.zeros(2, 4))), "c_N"),

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from pool_of_classes import C, generator, ideal_vectors, labels_of, logged, samples
+from pool_of_classes import C, generator, ideal_vectors, labels_of, logged, of_each, samples
 from scipy.stats import chi2_contingency
 
 from siamese_lib.batches import LiteralTriplets
@@ -30,8 +30,8 @@ from siamese_lib.pools import (
 )
 from siamese_lib.statistics import ClassStatistics
 
-LOSSES = [TripletLoss(3.0), MetricLoss(), ContrastiveLoss(8.0)]
-TRIPLET_LOSSES = LOSSES[:2]
+LOSSES = [TripletLoss(3.0), MetricLoss(), MetricLoss(third="squared"), ContrastiveLoss(8.0)]
+TRIPLET_LOSSES = LOSSES[:3]
 POOL_S = 4
 
 
@@ -188,7 +188,7 @@ def test_hard_mining_in_a_pool_keeps_an_eighth_of_its_triplets(loss, with_centro
     outputs, centroids = outputs_of(part), some_centroids() if with_centroids else None
     got = batch.score(loss, part, outputs, centroids)
     triplets = explicit_triplets(part.classes, POOL_S * 3)
-    every = type(loss)(alpha=loss.alpha, reduction="none")
+    every = of_each(loss)
     extra = ideal_vectors(loss, centroids, *part.classes[triplets])
     values = every(*(outputs[x] for x in triplets), *extra)
     wanted = values.sort(descending=True).values[: -(-len(values) // 8)].mean()

@@ -41,7 +41,7 @@ from siamese_lib.training import Forward, Optimiser, Plan, Trainer, Validate, ad
 def make_loss(config: RunConfig) -> ContrastiveLoss | TripletLoss | MetricLoss:
     """The loss of a configuration."""
     if config.loss == "metric":
-        return MetricLoss(config.rho, config.tau, config.xi, config.alpha)
+        return MetricLoss(config.rho, config.tau, config.xi, config.alpha, third=config.third)
     return {"contrastive": ContrastiveLoss, "triplet": TripletLoss}[config.loss](config.alpha)
 
 

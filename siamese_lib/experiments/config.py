@@ -10,6 +10,7 @@ from siamese_lib.data.omniglot_splits import PROTOCOLS
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.profiles import PROFILES, tuned
 from siamese_lib.experiments.tables import BATCHES, LOSSES, MININGS, OWN_NEGATIVES, Row, choose, table_named
+from siamese_lib.losses import THIRD_TERMS
 
 METHOD_VERSION = 4  # raised whenever numbers may change: old runs are then not reused
 
@@ -23,6 +24,7 @@ CHOICES = {
     "loss": LOSSES,
     "positives": ("uniform", "auto-probabilistic"),
     "batch": BATCHES,
+    "third": THIRD_TERMS,
     "optimiser": ("soap", "adam"),
     "schedule": ("one-cycle", "constant"),
 }
@@ -79,6 +81,7 @@ class RunConfig:
     rho: float = 0.1
     tau: float = 1.0
     xi: float = 1.0
+    third: str = "plain"  # or squared, raw: readings of the third term (siamese_lib.losses.MetricLoss)
     # mining (Eq. 3, 4; Section 3.3)
     positives: str = "uniform"  # or auto-probabilistic
     gamma: float = 1.0

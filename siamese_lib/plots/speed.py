@@ -30,12 +30,20 @@ def step_figure(table: pd.DataFrame) -> Figure:
             va="center",
             color=INK,
         )
-    ax.set_yticks(place, [f"{line.batch}, {line.device}" for _, line in table.iterrows()])
+    names = [
+        f"{line.batch}, {line.device}" + (f", {_threads(line.threads)}" if line.device == "cpu" else "")
+        for _, line in table.iterrows()
+    ]
+    ax.set_yticks(place, names)
     ax.set_xlabel("images a second")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     ax.grid(False)
     ax.set_xlim(0, 1.12 * table.bare_images_per_s.max())
     return figure
+
+
+def _threads(n: int) -> str:
+    return "1 thread" if n == 1 else f"{n} threads"
 
 
 def target_title(target: str) -> str:

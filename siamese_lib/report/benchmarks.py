@@ -13,6 +13,7 @@ from siamese_lib.report.summaries import Text, shown
 
 COLUMNS = {  # column of a file -> title with unit, decimals
     "device": ("device", 0),
+    "threads": ("threads", 0),
     "method": ("method", 0),
     "mining": ("mining", 0),
     "loss": ("loss", 0),
