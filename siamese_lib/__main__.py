@@ -34,12 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="train and evaluate rows of a table")
-    run.add_argument("table", help=f"one of {', '.join(TABLES)}")
+    run.add_argument("table", help=f"one of {', '.join(TABLES)}, ablation")
     run.add_argument(
         "--row",
         nargs="+",
         help=f"how classes are mined ({', '.join(MININGS)}), with contrastive/ or triplet/ in front for "
-        "another loss than the metric loss; in table2 the loss is always in front. Default: the paper's rows",
+        "another loss than the metric loss; in table2 the loss is always in front; of ablation: names of "
+        "experiments.ablations.ABLATIONS. Default: the paper's rows, all ablations",
     )
     run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
     run.add_argument(
@@ -92,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from siamese_lib.experiments.ablations import run_ablations
+    from siamese_lib.experiments.config import changed
     from siamese_lib.experiments.grid import run_table
     from siamese_lib.experiments.run import Run
 
@@ -106,21 +109,22 @@ def _run(options: argparse.Namespace) -> None:
             results = "  ".join(
                 f"{name} {result['accuracy']:.2f} %" for name, result in record["evaluations"].items()
             )
-            row, seconds = record["config"]["row"], record["totals"]["seconds"]
+            config, seconds = record["config"], record["totals"]["seconds"]
+            row = " ".join(filter(None, [config["row"], changed(config)]))
             print(f"{record['id']}  {row}  seed {record['seed']}  {seconds:.0f} s  {results}", flush=True)
 
-    run_table(
-        options.table,
-        options.row,
+    common = dict(
         seeds=options.seed,
-        profile=options.profile,
-        batch=options.batch,
         sets=options.evaluate,
         variants=options.variants,
         device=options.device,
         jobs=options.jobs,
         finished=finished,
     )
+    if options.table == "ablation":
+        run_ablations(options.row, **common)
+    else:
+        run_table(options.table, options.row, profile=options.profile, batch=options.batch, **common)
     for name, reason in not_run.items() if first else ():
         print(f"not evaluated on {name}: {reason}")
 

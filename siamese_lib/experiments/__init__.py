@@ -1,7 +1,8 @@
 """Experiments: what a run is, what it trains on, what it is tested on, and its record.
 
-`run_table` runs rows of a table over seeds, `run_one` a single configuration, which `make_config` makes. They
-are loaded when first used, so that reading tables and records does not load the training.
+`run_table` runs rows of a table over seeds, `run_ablations` rows with one parameter changed,
+`run_one` a single configuration, which `make_config` makes. They are loaded when first used, so that
+reading tables and records does not load the training.
 """
 
 import importlib
@@ -10,6 +11,7 @@ _LAZY = {
     "Run": "siamese_lib.experiments.run",
     "RunConfig": "siamese_lib.experiments.config",
     "make_config": "siamese_lib.experiments.config",
+    "run_ablations": "siamese_lib.experiments.ablations",
     "run_one": "siamese_lib.experiments.run",
     "run_table": "siamese_lib.experiments.grid",
 }

@@ -207,6 +207,23 @@ def typed(name: str, value: object, wanted: object) -> object:
     )
 
 
+def changed(config: dict) -> str:
+    """How the configuration of a record differs from its row as it is: `theta=0.25`; empty for the row.
+
+    The batch is a part of the row.
+    """
+    given = {name: config[name] for name in ("table", "row", "profile", "batch")}
+    if config.get("protocol"):
+        given["protocol"] = config["protocol"]
+    parts = []
+    for name, usual in dataclasses.asdict(make_config(**given)).items():
+        value = config.get(name, usual)
+        value = tuple(value) if isinstance(value, list) else value
+        if value != usual:
+            parts.append(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}")
+    return ", ".join(parts)
+
+
 def run_id(config: RunConfig, seed: int, device_type: str, manifest: dict) -> str:
     """First 16 hexadecimal digits of the SHA-256 of all that decides a run's numbers, METHOD_VERSION
     included.

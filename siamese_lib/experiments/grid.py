@@ -63,9 +63,25 @@ def run_table(
             after the other runs.
     """
     plan = _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes)
+    return run_jobs(plan, jobs=jobs, progress=progress, finished=finished)
+
+
+def run_jobs(
+    plan: list[Job],
+    *,
+    jobs: int | None = None,
+    progress: bool = True,
+    finished: Callable[[Run], None] | None = None,
+) -> list[Run]:
+    """The runs of a plan, in its order; for the arguments and errors see `run_table`.
+
+    Args:
+        plan: the arguments of `run_one` up to `variants`, for each run.
+    """
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise InputError(f"jobs={jobs!r}: a whole number, 1 or more")
-    alone = choose_device(local_device(device)).type == "cuda" or os.environ.get("WORLD_SIZE", "1") != "1"
+    cuda = any(choose_device(local_device(device)).type == "cuda" for _, _, device, *_ in plan)
+    alone = cuda or os.environ.get("WORLD_SIZE", "1") != "1"
     jobs = min(len(plan), (1 if alone else side_by_side()) if jobs is None else jobs)
     runs: dict[int, Run] = {}
     errors: list[InputError] = []
@@ -95,7 +111,7 @@ def side_by_side() -> int:
 def _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes) -> list[Job]:
     of_table, of_profile = table_named(table), PROFILES[choose("profile", profile, PROFILES)]
     rows = of_table.rows(batch or of_profile.settings.get("batch", "pooled")) if rows is None else list(rows)
-    seeds = list(range(of_profile.seeds) if seeds is None else seeds)
+    seeds = of_profile.seeds_for(table) if seeds is None else list(seeds)
     for seed in seeds:
         check_seed(seed)
     networks = of_table.protocols if protocols is None else list(protocols)

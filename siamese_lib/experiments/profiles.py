@@ -10,7 +10,7 @@ class Profile:
     """How long a run trains and how much of the simulated test set it is tested on.
 
     Attributes:
-        seeds: how many seeds a row has, from 0.
+        seeds: how many seeds a row has, from 0; `seeds_of_table`: of single tables.
         variants: PHD08 variants a font of the simulated test set (1 ... 243).
         settings: fields of RunConfig.
         of_table: more of them, for single tables.
@@ -20,6 +20,11 @@ class Profile:
     variants: int
     settings: dict
     of_table: dict[str, dict] = field(default_factory=dict)
+    seeds_of_table: dict[str, int] = field(default_factory=dict)
+
+    def seeds_for(self, table: str) -> list[int]:
+        """The seeds of a table's rows."""
+        return list(range(self.seeds_of_table.get(table, self.seeds)))
 
 
 PROFILES = {
@@ -30,7 +35,9 @@ PROFILES = {
         | dict(compiled=False, validation_images=80),
     ),
     "quick": Profile(1, 3, dict(images=240_000)),  # a laptop: a minute or two a row
-    "cpu": Profile(3, 27, dict(images=600_000)),  # the published tables: a few minutes a run on 2 cores
+    "ablation": Profile(1, 3, dict(images=240_000)),  # one parameter changed: experiments.ablations
+    # the published tables: a few minutes a run on 2 cores
+    "cpu": Profile(3, 27, dict(images=600_000), seeds_of_table={"table3": 5}),
     "best": Profile(  # how far the network goes in ten minutes on 2 cores
         1,
         27,

@@ -151,10 +151,17 @@ def uses_stopgap(record: dict) -> bool:
     return is_stopgap(record["manifest"])
 
 
-def published_records() -> list[dict]:
-    """All records of results/runs/, in order of their ids; names with a leading dot are not records."""
+def published_records(ablations: bool = False) -> list[dict]:
+    """The records of results/runs/ that result tables are made of, in order of their ids.
+
+    Names with a leading dot are not records.
+
+    Args:
+        ablations: those of profile `ablation` in their place.
+    """
     paths = sorted((results_folder() / "runs").glob("*.json"))
-    return [load_record(path) for path in paths if not path.name.startswith(".")]
+    records = [load_record(path) for path in paths if not path.name.startswith(".")]
+    return [record for record in records if (record["config"]["profile"] == "ablation") == ablations]
 
 
 def working_records() -> list[dict]:

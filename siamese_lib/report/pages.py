@@ -9,8 +9,10 @@ from siamese_lib.errors import InputError
 from siamese_lib.experiments.records import published_records
 from siamese_lib.experiments.tables import OWN_NEGATIVES, TABLES
 from siamese_lib.files import repository_root, results_folder, write_text
+from siamese_lib.report.claims import claims_frame
+from siamese_lib.report.claims import shown as claims_shown
 from siamese_lib.report.notebooks import notebook_files
-from siamese_lib.report.tables import by_font_frame, by_loss_and_mining, table_frame
+from siamese_lib.report.tables import ablation_frame, by_font_frame, by_loss_and_mining, table_frame
 
 
 def percent(value: float | None) -> str:
@@ -42,6 +44,14 @@ def shown(frame: pd.DataFrame) -> pd.DataFrame:
         "minutes": frame.minutes.map(_one_decimal),
     }
     return pd.DataFrame(columns)
+
+
+def ablation_shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of ablation.csv that a reader wants, as text; only simulated scans."""
+    frame = frame[frame.dataset == "phd08-sim"]
+    text = shown(frame)[["row", "batch", "seeds", "accuracy, %", "top-5, %", "images seen", "minutes"]]
+    text.insert(1, "changed", frame.changed.where(frame.changed != "", "(as it is)"))
+    return text
 
 
 def summary(table3: pd.DataFrame) -> pd.DataFrame:
@@ -107,14 +117,17 @@ def _escape(text: str) -> str:
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """CSV with two decimals and empty cells for what there is not."""
+    """CSV with two decimals (p: three significant digits) and empty cells for what there is not."""
+    if "p" in frame:
+        frame = frame.assign(p=frame.p.map("{:.3g}".format))
     return frame.to_csv(index=False, float_format="%.2f", lineterminator="\n")
 
 
 def write_tables() -> list[str]:
     """Rebuild results/*.csv, .md, .tex and the blocks of both READMEs from the published records.
 
-    matrix.csv has every row that Table 2 was run with, table2.csv the paper's.
+    matrix.csv has every row that Table 2 was run with, table2.csv the paper's; ablation.csv the runs with one
+    parameter changed, claims.csv the verdicts on the paper's orders.
 
     Returns:
         Names of the files written.
@@ -126,8 +139,11 @@ def write_tables() -> list[str]:
     frames = {table: table_frame(records, table) for table in TABLES}
     frames["matrix"] = frames["table2"]
     frames["table2"] = frames["table2"][frames["table2"].row.isin(TABLES["table2"].paper)]
+    texts = {name: shown(frame) for name, frame in frames.items()}
+    frames |= {"ablation": ablation_frame(published_records(ablations=True)), "claims": claims_frame(records)}
+    texts |= {"ablation": ablation_shown(frames["ablation"]), "claims": claims_shown(frames["claims"])}
     for name, frame in frames.items():
-        text = shown(frame)
+        text = texts[name]
         for suffix, content in ((".csv", csv(frame)), (".md", markdown(text)), (".tex", latex(text))):
             write_text(folder / f"{name}{suffix}", content)
             written.append(f"results/{name}{suffix}")
@@ -136,7 +152,8 @@ def write_tables() -> list[str]:
     matrix = by_loss_and_mining(frames["matrix"]).map(_one_decimal).reset_index()
     blocks = {
         "README.md": {"summary": summary(frames["table3"]), "notebooks": notebook_table()},
-        "results/README.md": {name: shown(frames[name]) for name in TABLES} | {"matrix": matrix},
+        "results/README.md": {name: texts[name] for name in (*TABLES, "claims", "ablation")}
+        | {"matrix": matrix},
     }
     for file, tables in blocks.items():
         path = repository_root() / file

@@ -1,12 +1,13 @@
 """Result tables as data frames, made of records. Nothing here trains."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
 from siamese_lib.errors import InputError
+from siamese_lib.experiments.config import changed
 from siamese_lib.experiments.records import (
     font_results,
     published_records,
@@ -33,7 +34,7 @@ def half_width_95(values: list[float]) -> float | None:
     return None if n < 2 else float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
 
 
-def _evaluations(records: list[dict], table: str) -> Iterator[tuple[tuple, dict, dict]]:
+def evaluations(records: list[dict], table: str) -> Iterator[tuple[tuple, dict, dict]]:
     """(key of a line, record, evaluation) of a table's tests; runs with PyPI typefaces are left out."""
     for record in records:
         config = record["config"]
@@ -51,21 +52,26 @@ def lines(records: list[dict], table: str) -> list[dict]:
     Raises:
         InputError: records of one key with different configurations, data or fonts, or two of one seed.
     """
-    groups: dict[tuple, list[tuple[dict, dict]]] = {}
-    for key, record, evaluation in _evaluations(records, table):
-        groups.setdefault(key, []).append((record, evaluation))
+    groups = _groups(evaluations(records, table))
     return [_line(key, groups[key], table) for key in sorted(groups, key=_order)]
 
 
+def _groups(evaluations: Iterable[tuple[tuple, dict, dict]]) -> dict[tuple, list[tuple[dict, dict]]]:
+    groups: dict[tuple, list[tuple[dict, dict]]] = {}
+    for key, record, evaluation in evaluations:
+        groups.setdefault(key, []).append((record, evaluation))
+    return groups
+
+
 def _order(key: tuple) -> tuple:
-    row, batch, dataset, protocol, profile = key
+    row, batch, dataset, protocol, profile = key[: len(KEY)]
     test_set = list(TEST_SETS).index(protocol or dataset)
     return profile, batch, test_set, *Row.parse(row).sort_key
 
 
 def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
     first, test = members[0]
-    config, values = first["config"], dict(zip(KEY, key, strict=True))
+    config, values = first["config"], dict(zip(KEY, key, strict=False))
     seeds = [record["seed"] for record, _ in members]
     kinds = {(run_kind(record, None), _test_kind(evaluation)) for record, evaluation in members}
     if len(kinds) > 1 or len(set(seeds)) < len(seeds):
@@ -112,10 +118,27 @@ def table_frame(records: list[dict], table: str) -> pd.DataFrame:
     return pd.DataFrame(lines(records, table), columns=COLUMNS)
 
 
+def ablation_frame(records: list[dict]) -> pd.DataFrame:
+    """The lines of ablations: the columns COLUMNS, then how a line differs from its row as it is (`changed`).
+
+    Args:
+        records: of profile `ablation`.
+    """
+    found = []
+    for table in TABLES:
+        groups = _groups(
+            ((*key, changed(record["config"])), record, test)
+            for key, record, test in evaluations(records, table)
+        )
+        for key in sorted(groups, key=lambda key: (*_order(key), key[-1])):
+            found.append(_line(key, groups[key], table) | {"changed": key[-1], "paper_accuracy": None})
+    return pd.DataFrame(found, columns=[*COLUMNS, "changed"])
+
+
 def by_font_frame(records: list[dict], table: str) -> pd.DataFrame:
     """Accuracy by test font: table, key of a line, font, images, seeds, mean and interval over seeds."""
     lines: dict[tuple, list[dict]] = {}
-    for key, _, evaluation in _evaluations(records, table):
+    for key, _, evaluation in evaluations(records, table):
         lines.setdefault(key, []).append(evaluation)
     rows = []
     for key in sorted(lines, key=_order):

@@ -1,9 +1,10 @@
 import dataclasses
+import json
 
 import pytest
 
 from siamese_lib.errors import InputError
-from siamese_lib.experiments.config import RANGES, RunConfig, make_config, run_id
+from siamese_lib.experiments.config import RANGES, RunConfig, changed, make_config, run_id
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.tables import BATCHES, MININGS, TABLES
 
@@ -199,3 +200,21 @@ def test_every_value_has_its_range(name, value, wanted):
 def test_every_number_of_a_configuration_has_a_range():
     numbers = {f.name for f in dataclasses.fields(RunConfig) if f.type in (int, float)}
     assert numbers == set(RANGES)
+
+
+def test_changed_says_what_differs_from_the_row_as_it_is():
+    plain = dataclasses.asdict(make_config("table3", "auto-clustering", "ablation"))
+    assert changed(plain) == "" and changed(json.loads(json.dumps(plain))) == ""
+    other = plain | {"theta": 0.25, "pixelation": [0.4, 0.9], "third": "raw"}
+    assert changed(other) == "third=raw, theta=0.25, pixelation=(0.4, 0.9)"
+    literal = dataclasses.asdict(make_config("table3", "auto-clustering", "ablation", "literal"))
+    assert changed(literal) == ""
+    alphabets = dataclasses.asdict(make_config("table4", "random", "quick", protocol="alphabets"))
+    assert changed(alphabets) == ""
+    del plain["third"]  # a record from before there was such a field
+    assert changed(plain) == ""
+
+
+def test_tables_have_their_own_seeds():
+    assert PROFILES["cpu"].seeds_for("table3") == [0, 1, 2, 3, 4]
+    assert PROFILES["cpu"].seeds_for("table2") == PROFILES["cpu"].seeds_for("table4") == [0, 1, 2]

@@ -1,5 +1,6 @@
 """Tables as text, the blocks of both READMEs, and that what is committed is what the records say."""
 
+import dataclasses
 import json
 import shutil
 
@@ -8,6 +9,7 @@ import pytest
 from made_records import hangul_11172, omniglot, record
 
 from siamese_lib.errors import InputError
+from siamese_lib.experiments.config import make_config
 from siamese_lib.files import repository_root, results_folder
 from siamese_lib.report import pages
 from siamese_lib.report.notebooks import notebook_files
@@ -15,7 +17,7 @@ from siamese_lib.report.tables import COLUMNS, compare, table_frame
 
 BLOCKS = {
     "README.md": ["summary", "notebooks"],
-    "results/README.md": ["table3", "table2", "matrix", "table4"],
+    "results/README.md": ["table3", "table2", "matrix", "table4", "claims", "ablation"],
 }
 
 
@@ -118,7 +120,7 @@ def test_committed_tables_are_rebuilt_byte_for_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(pages, "repository_root", lambda: tmp_path)
     monkeypatch.setattr(pages, "results_folder", lambda: tmp_path / "results")
     written = pages.write_tables()
-    assert len(written) == 15 and len(pages.published_records()) >= 4
+    assert len(written) == 21 and len(pages.published_records()) >= 4
     for name in written:
         assert (tmp_path / name).read_bytes() == (repository_root() / name).read_bytes(), name
 
@@ -134,10 +136,16 @@ def written(tmp_path, monkeypatch):
         (tmp_path / file).write_text(f"# Über\n\n{marks}end\n", encoding="utf-8")
 
     def write(records):
-        monkeypatch.setattr(pages, "published_records", lambda: records)
+        monkeypatch.setattr(
+            pages,
+            "published_records",
+            lambda ablations=False: [
+                r for r in records if (r["config"]["profile"] == "ablation") == ablations
+            ],
+        )
         names = {
             f"results/{table}.{kind}"
-            for table in ("table2", "table3", "table4", "matrix")
+            for table in ("table2", "table3", "table4", "matrix", "ablation", "claims")
             for kind in ("csv", "md", "tex")
         }
         assert set(pages.write_tables()) == names | {"results/by_font.csv", *BLOCKS}
@@ -177,7 +185,7 @@ def test_pages_show_the_tables_and_keep_the_rest(written):
     page = (folder / "results" / "README.md").read_text(encoding="utf-8")
     table = (folder / "results" / "table3.md").read_text(encoding="utf-8")
     assert block(page, "table3") == table and "| random |" in table
-    assert page.startswith("# Über\n\n<!-- table3 -->\n") and page.endswith("<!-- /table4 -->\nend\n")
+    assert page.startswith("# Über\n\n<!-- table3 -->\n") and page.endswith("<!-- /ablation -->\nend\n")
     assert [block(page, name) for name in ("table2", "matrix", "table4")] == ["", "", ""]
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert "| random | pooled | 1.5 | 1 | 50.0 | 88.6 |" in block(readme, "summary")
@@ -234,3 +242,19 @@ def test_a_damaged_published_record_is_one_line(written, monkeypatch, capsys, tm
         assert (
             message.startswith("error: record ") and message.count("\n") == 1 and "ab.json lacks" in message
         )
+
+
+def test_ablations_and_claims_have_their_pages(written):
+    base = make_config("table3", "auto-clustering", "ablation")
+    made = []
+    for seed, theta in ((0, 0.5), (0, 1.0)):
+        made.append(record("auto-clustering", seed, 40 + 10 * theta))
+        made[-1] |= {"id": f"a{theta}", "config": dataclasses.asdict(base) | {"theta": theta}}
+    made += [record(row, seed, 50 + seed) for row in ("random", "auto-clustering") for seed in range(3)]
+    folder = written(made) / "results"
+    ablation = (folder / "ablation.csv").read_text().splitlines()
+    assert ablation[0] == ",".join([*COLUMNS, "changed"]) and ablation[2].endswith(",theta=1")
+    assert block((folder / "README.md").read_text(encoding="utf-8"), "ablation").count("(as it is)") == 1
+    claim = (folder / "claims.csv").read_text().splitlines()
+    assert claim[1] == ("table3,random,auto-clustering,pooled,phd08-sim,,quick,3,0.00,0.00,1,2.50,undecided")
+    assert len((folder / "table3.csv").read_text().splitlines()) == 3  # no ablation among the rows

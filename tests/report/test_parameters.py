@@ -83,7 +83,7 @@ def test_values_of_another_kind_are_refused_with_the_remedy(name, value, message
 
 
 @pytest.mark.parametrize(
-    "name, known", [("profile", "smoke, quick, cpu, best, paper"), ("batch", "literal, pooled, ")]
+    "name, known", [("profile", "smoke, quick, ablation, cpu, best, paper"), ("batch", "literal, pooled, ")]
 )
 def test_profile_and_batch_are_known_ones(name, known):
     with pytest.raises(InputError, match=f"^{name}='none' is unknown; choose one of {known}"):
