@@ -15,6 +15,7 @@ from siamese_lib.model import embed
 
 BOOTSTRAP = 1000  # resamples of the classes
 TIES = 0.01  # share of the images from which on ties are warned of
+EXAMPLES = 16  # most frequent confusions of which an image is kept
 BLOCK = 64  # rows of distances at a time: with all training samples of Hangul 5 MB
 
 
@@ -47,6 +48,7 @@ class Evaluation:
         default_factory=dict
     )  # column of meta -> value -> [correct, total]
     confusions: Counter = field(default_factory=Counter)  # (true, predicted) -> images
+    examples: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)  # of confusions: an image
 
     def summary(self) -> dict:
         """Plain numbers for a record, in percent.
@@ -83,6 +85,11 @@ class Evaluation:
                 [self.classes[t], self.classes[p], n] for (t, p), n in self.confusions.most_common(50)
             ],
         }
+
+    def mistakes(self) -> np.ndarray:
+        """uint8 (at most EXAMPLES, 37, 37): an image of each of the most frequent confusions, in order."""
+        pairs = [pair for pair, _ in self.confusions.most_common(EXAMPLES)]
+        return np.array([self.examples[pair] for pair in pairs], np.uint8)
 
     def class_accuracy(self) -> np.ndarray:
         """(C,) percent, NaN for a class without images."""
@@ -154,9 +161,15 @@ def evaluate(
         hit = hit.cpu().numpy()
         result.total += np.bincount(bank.labels, minlength=len(classes))
         result.correct += np.bincount(bank.labels[hit], minlength=len(classes))
-        result.confusions.update(
-            zip(bank.labels[~hit].tolist(), near[:, 0].cpu().numpy()[~hit].tolist(), strict=True)
-        )
+        wrong = np.flatnonzero(~hit)
+        pairs = list(zip(bank.labels[wrong].tolist(), near[:, 0].cpu().numpy()[wrong].tolist(), strict=True))
+        result.confusions.update(pairs)
+        for number, pair in zip(wrong, pairs, strict=True):
+            if pair not in result.examples:
+                result.examples[pair] = bank.images[number].copy()
+        # counts only grow: a confusion that is among the most frequent in the end is so when it last occurs
+        kept = dict(result.confusions.most_common(EXAMPLES))
+        result.examples = {pair: image for pair, image in result.examples.items() if pair in kept}
         _count_groups(result, bank, hit, result.by)
     warn_of_ties(result.ties, int(result.total.sum()))
     return result

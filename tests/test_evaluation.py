@@ -63,6 +63,20 @@ def test_accuracy_by_variant_and_class():
     np.testing.assert_array_equal(result.class_accuracy(), [100, 50, 100, np.nan, np.nan, np.nan, np.nan])
 
 
+def test_an_image_of_each_frequent_confusion_is_kept(monkeypatch):
+    """b is read as a once in the first bank and twice in the second, c as a once: b's first image stays."""
+    monkeypatch.setattr("siamese_lib.evaluation.EXAMPLES", 1)
+    first = bank([[0, 0], [1, 0]], [2, 1])
+    second = bank([[2, 0], [3, 0], [0, 0]], [1, 1, 0])
+    result = evaluate(flat, CENTROIDS, list("abcdefg"), [first, second])
+    assert result.confusions.most_common(1) == [((1, 0), 3)]
+    assert result.mistakes().tolist() == [second.images[0].tolist()]  # c's image was kept for the first bank
+    monkeypatch.setattr("siamese_lib.evaluation.EXAMPLES", 16)
+    result = evaluate(flat, CENTROIDS, list("abcdefg"), [first, second])
+    assert result.mistakes().tolist() == [first.images[1].tolist(), first.images[0].tolist()]
+    assert evaluate(flat, CENTROIDS, list("abcdefg"), [bank([[0, 0]], [0])]).mistakes().size == 0
+
+
 def test_streaming_in_banks_and_chunks_changes_nothing():
     rng = np.random.default_rng(0)
     points, labels = rng.integers(0, 256, (100, 2)), rng.integers(0, 7, 100)

@@ -224,7 +224,7 @@ def _figures_data(trainer: Trainer, statistics: ClassStatistics) -> dict[str, np
     Returns:
         probabilities (U + 1, C): P_0 ... P_U times C, so 1 is uniform; centroids (C, D); spread (C,);
         clusters (C,) where the negative sampler has any. Each evaluation adds class_accuracy_<set> (C,),
-        percent, NaN for a class without images.
+        percent, NaN for a class without images, and mistakes_<set>, an image of each of the first confusions.
     """
     relative = torch.stack(trainer.probabilities) * len(statistics.spread)
     arrays = {"probabilities": relative, "centroids": statistics.centroids, "spread": statistics.spread}
@@ -255,7 +255,7 @@ def _evaluate_missing(
     failed: dict[str, Exception] = {}
     for name in todo:
         try:
-            done[name], by_class = scorer.score(name)
+            done[name], found = scorer.score(name)
         except NotThere as reason:
             record["not_run"][name] = str(reason)
         except Exception as error:  # whatever it is, the other sets are tested before it is raised
@@ -263,8 +263,10 @@ def _evaluate_missing(
             continue
         else:
             record["not_run"].pop(name, None)
-            if by_class is not None:
-                arrays[f"class_accuracy_{name}"] = by_class.astype(np.float16)
+            if found:
+                for kind, values in found.items():
+                    small = values.dtype if values.dtype == np.uint8 else np.float16
+                    arrays[f"{kind}_{name}"] = values.astype(small)
                 save_arrays(folder / "arrays.npz", arrays)
         write_json(folder / "record.json", record)
     for error in failed.values():

@@ -131,11 +131,13 @@ class Scorer:
         self.variants, self.progress = variants, progress
         self.references = functools.cache(lambda bank: references_of(forward, bank, device, config.chunk))
 
-    def score(self, name: str) -> tuple[dict, np.ndarray | None]:
+    def score(self, name: str) -> tuple[dict, dict[str, np.ndarray]]:
         """Test on one set of TEST_SETS.
 
         Returns:
-            What the record holds of it, and accuracy by class (C,) where the set has the classes of training.
+            What the record holds of it, and arrays for figures: class_accuracy (C,), where the set has the
+            classes of training, and mistakes, an image of each of its record's first confusions; none of real
+            PHD08, whose glyphs are not ours to show.
 
         Raises:
             NotThere: the set's data is not on this machine, or the network has too few classes for it.
@@ -144,23 +146,24 @@ class Scorer:
         split, chunk = self.data.split, self.config.chunk
         if name == "verification":
             sides = ((bank, alphabet_of(bank.classes)) for bank in (split.validation, split.test))
-            return verify(self.forward, *sides, self.device, chunk), None
+            return verify(self.forward, *sides, self.device, chunk), {}
         if name == "one-shot":
             runs = load_one_shot(framing=self.config.framing)
-            return one_shot(self.forward, runs, self.device, chunk), None
+            return one_shot(self.forward, runs, self.device, chunk), {}
         if split is None:
             banks, facts = hangul_stream(name, self.config, self.device, self.variants)
             result = self._classify(
                 name, banks, self.data.train, {"font": FONTS} | {field: () for field in FIELDS}
             )
-            return result.summary() | facts | {
-                "fonts": len(result.groups.get("font", {}))
-            }, result.class_accuracy()
+            arrays = {"class_accuracy": result.class_accuracy()}
+            if name != "phd08":
+                arrays["mistakes"] = result.mistakes()
+            return result.summary() | facts | {"fonts": len(result.groups.get("font", {}))}, arrays
         references = split.test_references or self.data.train
         result = self._classify(name, iter([split.test]), references, {"alphabet": ()})
         told = told_alphabet(self.forward, self.references(references)[0], split.test, self.device, chunk)
-        by_class = None if split.test_references else result.class_accuracy()
-        return result.summary() | {"told_alphabet": told}, by_class
+        arrays = {} if split.test_references else {"class_accuracy": result.class_accuracy()}
+        return result.summary() | {"told_alphabet": told}, arrays | {"mistakes": result.mistakes()}
 
     def _classify(self, name: str, banks: Iterator[ImageBank], references: ImageBank, by: dict):
         centroids, gallery = self.references(references)

@@ -12,6 +12,7 @@ from siamese_lib.plots.style import (
     PALE,
     PALETTE,
     empty_figure,
+    label_ends,
     new_figure,
     row_marker,
     row_order,
@@ -23,43 +24,76 @@ from siamese_lib.plots.style import (
 def accuracy_curves(records: list[dict], title: str = "Validation accuracy") -> Figure:
     """Validation accuracy over images seen and over seconds of training.
 
-    A line for each row, with a band from the lowest to the highest seed.
+    A line for each row, with a band from the lowest to the highest seed; two panels for each network
+    (protocol) of Omniglot. The last point is open where its ideal vectors are of more training images than
+    those of the points before.
 
     Raises:
-        InputError: the records differ in profile, batch, classes or budget.
+        InputError: the records of a network differ in profile, batch, classes or budget.
     """
-    data = curves(records)
-    if not data:
+    networks = [network for network in by_network(records).values() if curves(network)]
+    if not networks:
         return empty_figure("No runs to draw.", title)
-    figure = new_figure(9.5, 4.1, title, describe(records))
-    axes = figure.subplots(1, 2, sharey=True)
+    note = describe(records)
+    if samples := _samples_between(records[0]):
+        note += f"\nopen: ideal vectors of all training images; before, of {samples} a class"
+    figure = new_figure(10.5, 3.9 * len(networks), title, note)
+    panels = figure.subplots(len(networks), 2, sharey="row", squeeze=False)
+    for network, axes in zip(networks, panels, strict=True):
+        _network_curves(axes, network)
+    for ax, text in zip(panels[-1], ("images seen (thousands)", "training time (s)"), strict=True):
+        ax.set_xlabel(text)
+    return figure
+
+
+def by_network(records: list[dict]) -> dict[str, list[dict]]:
+    """The records of each protocol of Omniglot ("" for Hangul), in their order."""
+    found: dict[str, list[dict]] = {}
+    for record in records:
+        found.setdefault(record["config"].get("protocol") or "", []).append(record)
+    return found
+
+
+def _samples_between(record: dict) -> int | None:
+    """Training images a class in the statistics of all periods but the last, where these are fewer."""
+    config = record["config"]
+    return None if config.get("gather") else config.get("statistics_samples")
+
+
+def _network_curves(axes: np.ndarray, records: list[dict]) -> None:
+    """Of one network, over images and over seconds; the names stand at the lines' ends in the right panel."""
+    data = curves(records)
     for row, line in data.items():
         for ax, x in zip(axes, ("images", "seconds"), strict=True):
+            upto = len(line[x]) - (_samples_between(records[0]) is not None)
+            style = row_style(row)
             ax.plot(
-                line[x],
-                line["mean"],
-                label=row_title(row),
+                line[x][:upto],
+                line["mean"][:upto],
                 linewidth=2,
                 marker="o",
                 markersize=3.5,
                 markeredgewidth=0,
-                **row_style(row),
+                **style,
             )
+            if upto < len(line[x]):
+                ax.plot(line[x][-2:], line["mean"][-2:], ":", linewidth=1, color=style["color"])
+                ax.plot(line[x][-1:], line["mean"][-1:], "o", color=style["color"], markerfacecolor="white")
             if line["seeds"] > 1:
                 ax.fill_between(
                     line[x], line["low"], line["high"], color=row_style(row)["color"], alpha=0.18, linewidth=0
                 )
     config = records[0]["config"]
     chance = 100 / records[0]["evaluations"].get("validation", config).get("classes", config["num_classes"])
-    for ax, text in zip(axes, ("images seen (thousands)", "training time (s)"), strict=True):
+    for ax in axes:
         ax.axhline(chance, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-        ax.set(xlabel=text, xlim=(0, None), ylim=(0, None))
+        ax.set(xlim=(0, None), ylim=(0, None))
         ax.xaxis.set_major_locator(MaxNLocator(6))
     axes[0].xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}"))
     protocol = config.get("protocol", "")
     what = f"validation {protocol}" if protocol else "scans of validation typefaces"
     axes[0].set_ylabel(f"accuracy on {what} (%)")
-    axes[1].annotate(
+    axes[0].annotate(
         f"chance {chance:.2g} %",
         (1, chance),
         (0, 3),
@@ -68,8 +102,11 @@ def accuracy_curves(records: list[dict], title: str = "Validation accuracy") -> 
         ha="right",
         color=MUTED,
     )
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(data), 4))
-    return figure
+    ends = [
+        (line["seconds"][-1], line["mean"][-1], row_title(row), row_style(row)["color"])
+        for row, line in data.items()
+    ]
+    label_ends(axes[1], ends)
 
 
 READ = {  # columns of long_run.csv, as the figure names them
@@ -153,8 +190,9 @@ def accuracy_by_font(records: list[dict], dataset: str = "phd08-sim", title: str
 def describe(records: list[dict]) -> str:
     """What the runs of one kind have in common, for a heading."""
     config, seeds = records[0]["config"], {record["seed"] for record in records}
+    classes = dict.fromkeys(record["config"]["num_classes"] for record in records)
     text = (
-        f"{config['num_classes']:,} classes, {config['batch']} batches, "
+        f"{' and '.join(f'{number:,}' for number in classes)} classes, {config['batch']} batches, "
         f"{config['images']:,} images a run (profile {config['profile']})"
     )
     return text + (f"; mean and range of {len(seeds)} seeds" if len(seeds) > 1 else f"; seed {min(seeds)}")

@@ -113,7 +113,12 @@ def largest_clusters(clusters: np.ndarray, count: int) -> list[np.ndarray]:
 
 
 def confusion_sheet(
-    confusions: list, bank: ImageBank, pairs: int = 16, title: str = "Most frequent mistakes", note: str = ""
+    confusions: list,
+    bank: ImageBank,
+    pairs: int = 16,
+    title: str = "Most frequent mistakes",
+    note: str = "",
+    mistakes: np.ndarray | None = None,
 ) -> Figure:
     """The most frequent mistakes: what was shown, what was read, and how many images.
 
@@ -122,8 +127,10 @@ def confusion_sheet(
         bank: images of the classes.
         pairs: mistakes shown.
         title, note: the heading.
+        mistakes: uint8 (n, 37, 37), an image that was misread for each of the first confusions; without them
+            the class that was shown is drawn from the bank.
     """
-    shown = list(confusions)[:pairs]
+    shown = list(confusions)[: pairs if mistakes is None else min(pairs, len(mistakes))]
     if not shown:
         return empty_figure("No image was read as another class.", title)
     number = {name: place for place, name in enumerate(bank.classes)}
@@ -138,12 +145,15 @@ def confusion_sheet(
     figure = new_figure(9, 0.42 * len(halves[0]) + 0.8, title, note)
     axes = figure.subplots(1, len(halves), sharex=True, squeeze=False)[0]
     most = max(count for _, _, count in shown)
-    for ax, half in zip(axes, halves, strict=True):
+    for ax, half, place in zip(axes, halves, (0, len(halves[0])), strict=False):
         counts = [count for _, _, count in half]
         ax.barh(range(len(half)), counts, height=0.5, color="#9FB8CC")
         for y, (true, predicted, count) in enumerate(half):
             for offset, name in ((-58, true), (-20, predicted)):
-                place_glyph(ax, name, images[number[name]], drawn[number[name]], (0, y), (offset, 0), 23)
+                image, is_drawn = images[number[name]], drawn[number[name]]
+                if name == true and mistakes is not None:
+                    image, is_drawn = mistakes[place + y], True
+                place_glyph(ax, name, image, is_drawn, (0, y), (offset, 0), 23)
             ax.annotate(
                 "→",
                 (0, y),

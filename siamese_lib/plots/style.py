@@ -8,6 +8,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
@@ -33,6 +35,7 @@ ROW_MARKERS = {
     "distance": "P",
 }
 LINES = {"metric": "-", "contrastive": "--", "triplet": ":"}
+SHADES = {"metric": ("white", 0.0), "contrastive": ("black", 0.4), "triplet": ("white", 0.4)}
 INK, MUTED, PALE = "#262626", "#737373", "#D9D9D9"
 ANCHOR, POSITIVE, NEGATIVE = PALETTE[0], PALETTE[2], PALETTE[1]  # the three images of a triplet
 
@@ -96,9 +99,14 @@ def label(text: str) -> str:
 
 
 def row_style(row: str) -> dict:
-    """Colour by mining, line by loss: `contrastive/random` has the colour of `random`."""
+    """A colour for each mining, a shade of it and a line for each loss."""
     parsed = Row.parse(row)
-    return {"color": ROW_COLOURS[parsed.mining], "linestyle": LINES[parsed.loss]}
+    other, share = SHADES[parsed.loss]
+    mixed = [
+        (1 - share) * one + share * two
+        for one, two in zip(to_rgb(ROW_COLOURS[parsed.mining]), to_rgb(other), strict=True)
+    ]
+    return {"color": to_hex(mixed), "linestyle": LINES[parsed.loss]}
 
 
 def row_marker(row: str) -> str:
@@ -146,6 +154,36 @@ def new_figure(width: float, height: float, title: str = "", note: str = "") -> 
             linespacing=1.4,
         )
     return figure
+
+
+def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """Write the name of each line at its right end, in its colour; where ends are near, names move apart.
+
+    Args:
+        ax: with its final limits.
+        ends: x, y, name and colour of each line.
+    """
+    low, high = ax.get_ylim()
+    apart = 0.055 * (high - low)
+    ends = sorted(ends, key=lambda end: end[1])
+    places = [y for _, y, *_ in ends]
+    for _ in range(100):
+        for n in range(len(places) - 1):
+            overlap = apart - (places[n + 1] - places[n])
+            if overlap > 1e-9:
+                places[n] -= overlap / 2
+                places[n + 1] += overlap / 2
+    for (x, y, name, colour), place in zip(ends, places, strict=True):
+        ax.annotate(
+            name,
+            (x, y),
+            (1.03, place),
+            textcoords=("axes fraction", "data"),
+            va="center",
+            color=colour,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3},
+        )
 
 
 def empty_figure(text: str, title: str = "") -> Figure:

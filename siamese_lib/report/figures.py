@@ -16,7 +16,7 @@ from siamese_lib.errors import InputError
 from siamese_lib.experiments.records import run_kind
 from siamese_lib.experiments.tables import TABLES
 from siamese_lib.files import atomic_write, write_json
-from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves, by_font, curves, describe
+from siamese_lib.plots.curves import accuracy_by_font, accuracy_curves, by_font, by_network, curves, describe
 from siamese_lib.plots.glyphs import cluster_sheet, confusion_sheet, largest_clusters
 from siamese_lib.plots.maps import glyph_map, hangul_layout
 from siamese_lib.plots.probabilities import probability_evolution
@@ -30,10 +30,10 @@ TEST_SET = "phd08-sim"  # never the real one: its glyphs are not ours to show
 def figures(records: list[dict], arrays_by_id: Arrays) -> dict[str, tuple[Callable[[], Figure], dict]]:
     """The published figures: name -> (a function that draws it, the data it draws as plain lists).
 
-    A figure holds runs of one kind (profile, batch, classes, budget, fonts, device): the kind with most rows,
-    then most images a run, then most runs. Figures of one run show the last row of the paper's table that has
-    what they need, with its lowest seed. What no record has is left out, as are runs with the PyPI typefaces
-    and rows that the paper's table lacks; no records, no figures.
+    A figure holds runs of one kind (profile, batch, classes, budget, fonts, device) for each network of its
+    table: the kind with most rows, then most images a run, then most runs. Figures of one run show the last
+    row of the paper's table that has what they need, with its lowest seed. What no record has is left out, as
+    are runs with the PyPI typefaces and rows that the paper's table lacks; no records, no figures.
     """
     found = {}
     records = [record for record in records if not is_stopgap(record["manifest"])]
@@ -49,12 +49,14 @@ def figures(records: list[dict], arrays_by_id: Arrays) -> dict[str, tuple[Callab
             for record in records
             if record["config"]["table"] == table and record["config"]["row"] in TABLES[table].paper
         ]
-        group = _largest_group(rows)
+        networks = {name: _largest_group(network) for name, network in by_network(rows).items()}
+        group = sum(networks.values(), [])
+        drawn = {name: curves(network) for name, network in networks.items()}
         found[f"{table}_accuracy"] = (
             functools.partial(accuracy_curves, group),
-            curves(group) | {"note": describe(group)},
+            drawn | {"note": describe(group)},
         )
-        fonts = by_font(group, TEST_SET)
+        fonts = {} if len(networks) > 1 else by_font(group, TEST_SET)
         if fonts:
             found[f"{table}_fonts"] = (
                 functools.partial(accuracy_by_font, group, TEST_SET),
@@ -93,8 +95,9 @@ def _of_one_run(
             array("probabilities")(record) if record["config"]["positives"] == "auto-probabilistic" else None
         )
 
-    def confusions(record: dict) -> list | None:
-        return record["evaluations"].get(TEST_SET, {}).get("confusions", [])[:16] or None
+    def confusions(record: dict) -> tuple[list, np.ndarray | None] | None:
+        found = record["evaluations"].get(TEST_SET, {}).get("confusions", [])[:16]
+        return (found, array(f"mistakes_{TEST_SET}")(record)) if found else None
 
     add(
         "probabilities",
@@ -117,8 +120,10 @@ def _of_one_run(
     add(
         "confusions",
         confusions,
-        list,
-        lambda c, note: confusion_sheet(c, bank(), title=f"Most frequent mistakes on {TEST_SET}", note=note),
+        lambda c: [c[0], None if c[1] is None else c[1].tolist()],
+        lambda c, note: confusion_sheet(
+            c[0], bank(), title=f"Most frequent mistakes on {TEST_SET}", note=note, mistakes=c[1]
+        ),
     )
     return found
 

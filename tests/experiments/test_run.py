@@ -110,6 +110,9 @@ def test_arrays(finished):
     assert test["worst_classes"][0][1] == arrays["class_accuracy_phd08-sim"].min() and set(
         test["by_variant"]
     ) == {"fs", "cp", "re", "th", "sl"}
+    wrong = arrays["mistakes_phd08-sim"]
+    assert wrong.dtype == np.uint8 and wrong.shape == (min(16, len(test["confusions"])), 37, 37)
+    assert "mistakes_phd08" not in arrays
     assert (
         arrays["centroids"].dtype == np.float16
         and (finished.folder / "arrays.npz").stat().st_size < 1_000_000

@@ -177,14 +177,50 @@ def test_curves_are_means_and_ranges_over_seeds():
         "images seen (thousands)",
         "training time (s)",
     ] and "(%)" in axes[0].get_ylabel()
-    assert axes[0].lines[0].get_color() == style.ROW_COLOURS["random"]
+    assert axes[0].lines[0].get_color() == style.ROW_COLOURS["random"].lower()
+    assert {text.get_text() for text in axes[1].texts} == {style.row_title(row) for row in MININGS}
+
+
+def test_the_last_point_stands_apart_where_it_has_other_ideal_vectors():
+    record = made_up_record("random")
+    for samples, lengths in ((2, [3, 2, 1]), (None, [4])):
+        record["config"] = record["config"] | {"statistics_samples": samples}
+        figure = plots.accuracy_curves([record])
+        drawn = [len(line.get_xdata()) for line in figure.axes[0].lines[:-1]]  # the last one is chance
+        assert drawn == lengths
+        assert ("all training images" in " ".join(texts(figure))) == bool(samples)
+
+
+def test_curves_have_panels_for_each_network():
+    records = [made_up_record("random") for _ in range(2)]
+    for record, protocol in zip(records, ("drawers", "alphabets"), strict=True):
+        record["config"] = record["config"] | {"protocol": protocol}
+    axes = plots.accuracy_curves(records).axes
+    assert [ax.get_ylabel() for ax in axes[::2]] == [
+        "accuracy on validation drawers (%)",
+        "accuracy on validation alphabets (%)",
+    ]
+
+
+def test_names_at_the_ends_of_lines_do_not_overlap():
+    ax = style.new_figure(4, 3).add_subplot()
+    ax.set(xlim=(0, 1), ylim=(0, 100))
+    style.label_ends(ax, [(1, 50, "b", "k"), (1, 49, "a", "k"), (1, 51, "c", "k"), (1, 90, "d", "k")])
+    places = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    order = [places[name] for name in "abcd"]
+    assert order == sorted(order) and min(np.diff(order)) > 5 and places["d"] == 90
 
 
 def test_a_row_keeps_its_colour_whatever_stands_beside_it():
     alone = plots.accuracy_curves([made_up_record("auto-probabilistic")]).axes[0].lines[0]
-    assert alone.get_color() == style.ROW_COLOURS["auto-probabilistic"]
+    assert alone.get_color() == style.ROW_COLOURS["auto-probabilistic"].lower()
     other = plots.accuracy_curves([made_up_record("contrastive/auto-probabilistic")]).axes[0].lines[0]
-    assert other.get_color() == alone.get_color() and other.get_linestyle() != alone.get_linestyle()
+    assert other.get_color() != alone.get_color() and other.get_linestyle() != alone.get_linestyle()
+
+
+def test_every_loss_with_every_mining_has_a_colour_of_its_own():
+    rows = [f"{loss}/{mining}" for loss in ("metric", "contrastive", "triplet") for mining in MININGS]
+    assert len({style.row_style(row)["color"] for row in rows}) == len(rows)
 
 
 def test_runs_of_different_kinds_never_share_a_figure():
@@ -259,6 +295,21 @@ def test_confusion_sheet():
     assert "No image was read as another class." in texts(plots.confusion_sheet([], bank))
     with pytest.raises(InputError, match="which the bank's 40 classes lack"):
         plots.confusion_sheet([["가", "X", 3]], bank)
+
+
+def test_confusion_sheet_shows_the_misread_images():
+    """On the left of each pair stands the given image in place of the class's own."""
+    bank = made_up_bank()
+    pairs = [[bank.classes[0], bank.classes[1], 9], [bank.classes[2], bank.classes[3], 5]]
+    wrong = np.random.default_rng(1).integers(0, 256, (1, 37, 37), dtype=np.uint8)
+    figure = plots.confusion_sheet(pairs, bank, mistakes=wrong)
+    shown = [
+        np.round(box.offsetbox.get_data()[..., 3] * 255).astype(np.uint8)
+        for box in figure.axes[0].artists
+        if hasattr(box.offsetbox, "get_data")
+    ]
+    assert len(shown) == 2  # a pair without an image is left out
+    assert (shown[0] == wrong[0]).all() and (shown[1] == bank.images[1]).all()
 
 
 def test_few_classes_make_a_principal_component_map_that_says_so():
@@ -423,7 +474,7 @@ def test_fonts_against_and_variants():
 def test_published_figures_show_the_papers_rows_alone():
     records = [made_up_record(row) for row in ("random", "auto-clustering", "hard", "contrastive/random")]
     found = published.figures(records, {})["table3_accuracy"][1]
-    assert set(found) == {"random", "auto-clustering", "note"}
+    assert set(found) == {"", "note"} and set(found[""]) == {"random", "auto-clustering"}
     assert published.figures(records[2:], {}) == {}
 
 
