@@ -11,6 +11,7 @@ from siamese_lib.batches import ClassSamples, MicroBatch, Outcome
 from siamese_lib.experiments.config import RunConfig
 from siamese_lib.mining import NegativeSampler, PositiveSampler, UniformNegatives, UniformPositives
 from siamese_lib.model import EMBEDDING_SIZE
+from siamese_lib.training import Trainer
 
 # name -> (loss, miner): as their documentation sets them up. The last two keep a learnt vector for each
 # class.
@@ -91,3 +92,9 @@ def pml_batch(config: RunConfig, labels: Tensor, groups: Tensor | None = None) -
     samples, classes = ClassSamples(labels, c), 2 * config.pool_classes
     batch = PmlBatch(samples, UniformPositives(c), UniformNegatives(c), classes, config.pool_samples)
     return batch.to(labels.device)
+
+
+def without_statistics(trainer: Trainer) -> None:
+    """Take no class statistics between the steps: the library's losses have no use for them."""
+    kept = trainer.class_statistics(1)
+    trainer.class_statistics.at_period_end = lambda last: kept

@@ -6,10 +6,10 @@
 Targets: 40, 80 and 90 % of the clean glyphs of the validation typefaces, and 80 % of their scans. Each method
 has its own learning rate, pool and length of the one-cycle schedule for each target, chosen with another seed
 on the same images by benchmarks.rates and benchmarks.plans. A run is stopped at the target. The clock holds
-steps, statistics passes and updates of the samplers; it does not hold compilation, nor the check that every
-method gets after each twentieth of a run's last quarter: ideal vectors of two training images a class, all
-images of the target. A target that no plan came near has no run, and `seeds` is 0. Finished runs are kept in
-runs/benchmarks/.
+steps, and of our methods statistics passes and updates of the samplers; it does not hold compilation, nor the
+check that every method gets after each period of a run's last quarter (a run has 20, with near pools 10):
+ideal vectors of two training images a class, all images of the target. A target that no plan came near has
+no run, and `seeds` is 0. Finished runs are kept in runs/benchmarks/.
 """
 
 import itertools
@@ -38,7 +38,7 @@ TARGETS = {  # name -> images, percent of them
 THOUSANDS = (10, 15, 20, 30, 40, 55, 75, 100, 135, 180, 240, 320, 430, 570)
 LENGTHS = tuple(1_000 * n for n in THOUSANDS)  # images of a schedule
 SEEDS, TUNING_SEED = (0, 1, 2), 10
-NEAR = {"row": "triplet/random", "batch": "pooled-near"}
+NEAR = {"row": "triplet/random", "batch": "pooled-near", "updates": 10, "statistics_samples": 1}
 METHODS = {
     "pooled/random": {},
     "pooled/auto-clustering": {"row": "auto-clustering"},
@@ -83,12 +83,15 @@ def trainer_of(method: str, seed: int, device: torch.device, **changes) -> tuple
     config = make_config(profile="quick", **settings)
     data, parts = data_of(config), {}
     if method.startswith("pml/"):
-        from benchmarks.pml import pml_batch, pml_loss
+        from benchmarks.pml import pml_batch, pml_loss, without_statistics
 
         name = method.removeprefix("pml/").partition(",")[0]
         parts = {"loss": pml_loss(name), "batch": pml_batch}
     # no validation: `run` looks at all validation images
-    return build_trainer(config, seed, device, data, validate=None, **parts), data
+    trainer = build_trainer(config, seed, device, data, validate=None, **parts)
+    if parts:
+        without_statistics(trainer)
+    return trainer, data
 
 
 def accuracies(trainer: Trainer, data: TrainingData, images: tuple[str, ...]) -> dict[str, float]:
@@ -152,7 +155,7 @@ def main() -> None:
     for method, target in itertools.product(options.only, options.target):
         if (method, target) not in planned:
             continue
-        entry = [method, target, planned[method, target]]
+        entry = [method, target, METHODS[method] | planned[method, target]]
         command = name, "--one", json.dumps(entry), "--device", str(device)
         runs += kept(name, entry, device, lambda command=command: in_own_process(*command))
         for one in runs[-len(SEEDS) :]:

@@ -35,6 +35,7 @@ _LAZY = {
     "iter_phd08": "siamese_lib.data.phd08",
     "iter_simulated_phd08": "siamese_lib.data.phd08_simulated",
     "load_omniglot": "siamese_lib.data.omniglot",
+    "load_pretrained": "siamese_lib.pretrained",
 }
 
 __all__ = [

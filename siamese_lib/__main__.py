@@ -73,6 +73,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     reproduce.set_defaults(command=_reproduce)
 
+    predict = commands.add_parser("predict", help="read pictures of characters with a pretrained network")
+    predict.add_argument("image", nargs="+", help="picture files of any size, one character each")
+    predict.add_argument(
+        "--network", default="hangul-2350", help="hangul-2350, hangul-11172 or omniglot; default %(default)s"
+    )
+    predict.add_argument("--top", type=int, default=5, help="answers a picture; default %(default)s")
+    predict.add_argument("--ink", choices=("dark", "light"), help="default: found picture by picture")
+    predict.set_defaults(command=_predict)
+
     tables = commands.add_parser(
         "tables", help="rebuild the tables of results/ and README.md from the published records"
     )
@@ -81,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     figures.set_defaults(command=_figures)
     publish = commands.add_parser("publish", help="copy the records of working runs into results/")
     publish.add_argument("run", nargs="+", help="run ids, or beginnings of them")
+    publish.add_argument(
+        "--pretrained",
+        metavar="NAME",
+        help="also make the network of the one run a pretrained one of this name",
+    )
     publish.set_defaults(command=_publish)
     data = commands.add_parser("data", help="what data and fonts are found, with counts and fingerprints")
     data.add_argument(
@@ -93,9 +107,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from siamese_lib.experiments.ablations import run_ablations
     from siamese_lib.experiments.config import changed
-    from siamese_lib.experiments.grid import run_table
+    from siamese_lib.experiments.grid import run_ablations, run_table
     from siamese_lib.experiments.run import Run
 
     alone = os.environ.get("WORLD_SIZE", "1") == "1"
@@ -129,6 +142,28 @@ def _run(options: argparse.Namespace) -> None:
         print(f"not evaluated on {name}: {reason}")
 
 
+def _predict(options: argparse.Namespace) -> None:
+    from siamese_lib.data.pictures import read_glyph
+    from siamese_lib.pretrained import load_pretrained
+
+    if options.top < 1:
+        raise InputError(f"--top {options.top}: 1 or more")
+    pretrained = load_pretrained(options.network)
+    unread = []
+    for path in options.image:
+        try:
+            answers, distances = pretrained.read(
+                pretrained.framed([read_glyph(path, options.ink)]), options.top
+            )
+        except InputError as error:
+            unread.append(str(error))
+            continue
+        pairs = zip(answers[0], distances[0].tolist(), strict=True)
+        print(f"{path}: {'  '.join(f'{name} {distance:.2f}' for name, distance in pairs)}", flush=True)
+    if unread:
+        raise InputError("; ".join(unread))
+
+
 def _reproduce(options: argparse.Namespace) -> None:
     from siamese_lib.report.notebooks import reproduce
 
@@ -152,9 +187,14 @@ def _figures(options: argparse.Namespace) -> None:
 
 def _publish(options: argparse.Namespace) -> None:
     from siamese_lib.experiments.records import publish
+    from siamese_lib.experiments.take_away import publish_network
 
+    if options.pretrained and len(options.run) != 1:
+        raise InputError(f"--pretrained {options.pretrained} takes one run, {len(options.run)} are given")
     for identifier in options.run:
         print(publish(identifier))
+        if options.pretrained:
+            print(publish_network(identifier, options.pretrained))
 
 
 def _data(options: argparse.Namespace) -> None:

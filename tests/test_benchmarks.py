@@ -28,7 +28,7 @@ COLUMNS = {
     "step": "device threads batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
     "time_to_accuracy": "method target seconds_median images_median seeds reached",
     "scale": "device batch classes images_per_s pass_seconds update_seconds draw_ms peak_mb",
-    "plans": "method rate images seed clean scans pool_classes",
+    "plans": "method rate pool_classes images seed clean scans",
     "evaluation": "device images images_per_s bare_images_per_s ratio peak_mb",
     "shared": "policy threads busy runs images_per_s of_spinning",
     "memory": "device batch images_seen images_tested peak_mb",

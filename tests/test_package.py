@@ -78,7 +78,8 @@ LAYERS = {
         "ground",
     ),
     "data": ("data", "ground model"),
-    "experiments": ("experiments", "ground method data"),
+    "use": ("pretrained", "ground method data"),
+    "experiments": ("experiments", "ground method data use"),
     "plots": ("plots", "ground method data experiments"),
     "report": ("report", "ground method data experiments plots"),
 }

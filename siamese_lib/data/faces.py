@@ -26,6 +26,7 @@ from siamese_lib.errors import InputError
 from siamese_lib.files import absolute, cached, files_beneath
 
 SPLITS = ("train", "validation", "test")
+WIDE = "train-wide"  # the training typefaces and those of siamese_lib.data.wide_faces
 RENDERER_VERSION = 1  # of the pixels that glyphs.py draws: raise it whenever they may change
 PYPI_PACKAGES = ("koreanize_matplotlib", "pylopdf_fonts_ko")
 
@@ -184,9 +185,13 @@ FALLBACK_FACES = {
 
 
 def declared_faces(split: str) -> list[Face]:
-    """Typefaces of "train", "validation" or "test" (in the order of PHD08's letters)."""
+    """Typefaces of "train", "validation", "test" (in the order of PHD08's letters) or "train-wide"."""
+    if split == WIDE:
+        from siamese_lib.data.wide_faces import WIDE_FACES
+
+        return TRAIN_FACES + WIDE_FACES
     if split not in SPLITS:
-        raise InputError(f"split {split!r} is unknown; use one of {', '.join(SPLITS)}")
+        raise InputError(f"split {split!r} is unknown; use one of {', '.join((*SPLITS, WIDE))}")
     return {"train": TRAIN_FACES, "validation": VALIDATION_FACES, "test": list(TEST_FACES.values())}[split]
 
 
@@ -203,7 +208,8 @@ def find_faces(split: str) -> list[FoundFace]:
     """
     wanted = declared_faces(split)
     files = _files_by_name(font_folders())
-    found = {face: _locate(face, files, fallback=False) for part in SPLITS for face in declared_faces(part)}
+    parts = dict.fromkeys((*SPLITS, split))
+    found = {face: _locate(face, files, fallback=False) for part in parts for face in declared_faces(part)}
     missing = [face for face, located in found.items() if located is None]
     if not missing:
         return [found[face] for face in wanted]
@@ -223,7 +229,7 @@ def find_faces(split: str) -> list[FoundFace]:
         f"{packages}) for the full set",
         stacklevel=2,
     )
-    return [fallback[face] for face in FALLBACK_FACES[split]]
+    return [fallback[face] for face in FALLBACK_FACES["train" if split == WIDE else split]]
 
 
 def font_file(path: str | Path, index: int = 0) -> FoundFace:

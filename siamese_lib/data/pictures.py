@@ -1,14 +1,83 @@
 """Picture files as grey levels: whatever has one meaning is converted, real colour is refused."""
 
 import io
+import os
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from siamese_lib.errors import InputError
+from siamese_lib.files import read_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+LARGEST = 100_000_000  # bytes of a picture file
+CONTRAST = 24  # grey levels between paper and ink, at least
+NOISE = 0.1  # share of the contrast that counts as paper
+INKS = ("dark", "light")
+
+
+def read_glyph(path: str | os.PathLike, ink: str | None = None) -> np.ndarray:
+    """A picture of one character -> (H, W) uint8, ink = 255 on paper = 0.
+
+    Colours become grey levels, what is transparent lies on white paper.
+
+    Args:
+        path: any format that Pillow reads.
+        ink: "dark" on light paper or "light" on dark; None: found. The paper is the median along the
+            picture's edge, the ink the grey that is farthest from it.
+
+    Raises:
+        InputError: no such file, no picture, too large, or nothing to be seen on it.
+    """
+    from PIL import Image
+
+    remedy = "give a picture of one character"
+    content = read_bytes(path, LARGEST, remedy)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content))
+            picture.load()
+        sixteen = picture.mode.startswith("I")
+        grey = _grey(picture) if sixteen else _luminance(picture)
+    except Image.UnidentifiedImageError:
+        raise InputError(f"{path} is no picture that Pillow reads; {remedy}") from None
+    except Exception as error:  # Pillow raises many kinds for damaged files
+        raise InputError(
+            f"{path} cannot be decoded ({str(error) or type(error).__name__}); {remedy}"
+        ) from error
+    return on_black(grey, ink, str(path))
+
+
+def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture") -> np.ndarray:
+    """Grey levels (H, W) of one character -> uint8, ink = 255 on paper = 0; see `read_glyph`."""
+    if ink not in (None, *INKS):
+        raise InputError(f"ink={ink!r}: choose one of {', '.join(INKS)}, or leave it out")
+    grey = grey.astype(np.float64)
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    paper, low, high = float(np.median(edge)), float(grey.min()), float(grey.max())
+    dark = paper - low >= high - paper if ink is None else ink == "dark"
+    contrast = paper - low if dark else high - paper
+    if contrast < CONTRAST:
+        raise InputError(
+            f"{shown} shows nothing: its greys run from {low:g} to {high:g}, and its paper has {paper:g}; "
+            "give a picture of one character, or say whether its ink is dark or light"
+        )
+    share = (paper - grey if dark else grey - paper) / contrast
+    return np.where(share < NOISE, 0, np.clip(255 * share + 0.5, 0, 255)).astype(np.uint8)
+
+
+def _luminance(picture: "Image") -> np.ndarray:
+    from PIL import Image
+
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return np.asarray(picture.convert("L"))
 
 
 def read_png(content: bytes, side: int, shown: str, remedy: str) -> np.ndarray:

@@ -11,7 +11,7 @@ _LAZY = {
     "Run": "siamese_lib.experiments.run",
     "RunConfig": "siamese_lib.experiments.config",
     "make_config": "siamese_lib.experiments.config",
-    "run_ablations": "siamese_lib.experiments.ablations",
+    "run_ablations": "siamese_lib.experiments.grid",
     "run_one": "siamese_lib.experiments.run",
     "run_table": "siamese_lib.experiments.grid",
 }

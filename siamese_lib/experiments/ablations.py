@@ -1,14 +1,8 @@
 """Ablations: rows of a table with one reading or parameter changed, in profile `ablation`."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from siamese_lib.experiments.config import RunConfig, make_config
-from siamese_lib.experiments.grid import run_jobs
-from siamese_lib.experiments.profiles import PROFILES
-from siamese_lib.experiments.run import Run, check_seed
-from siamese_lib.experiments.tables import choose
-from siamese_lib.experiments.test_sets import known_sets, test_sets_of
 
 BOTH = "auto-probabilistic+auto-clustering"
 
@@ -99,31 +93,3 @@ ABLATIONS = {
         "the same at equal triplets", "auto-clustering", ({"batch": "literal", "images": 18 * 240_000},)
     ),
 }
-
-
-def run_ablations(
-    names: Iterable[str] | None = None,
-    seeds: Iterable[int] | None = None,
-    *,
-    sets: Iterable[str] | None = None,
-    variants: int | None = None,
-    device: str | None = None,
-    jobs: int | None = None,
-    progress: bool = True,
-    finished: Callable[[Run], None] | None = None,
-) -> list[Run]:
-    """Ablations with every seed, a run of several of them once; arguments and errors as of `run_table`.
-
-    Args:
-        names: of ABLATIONS; default all.
-    """
-    names = list(ABLATIONS if names is None else names)
-    configs = dict.fromkeys(
-        config for name in names for config in ABLATIONS[choose("ablation", name, ABLATIONS)].configs()
-    )
-    seeds = PROFILES["ablation"].seeds_for("table3") if seeds is None else list(seeds)
-    for seed in seeds:
-        check_seed(seed)
-    wanted = known_sets(sets, test_sets_of(""))
-    plan = [(config, seed, device, wanted, variants) for config in configs for seed in seeds]
-    return run_jobs(plan, jobs=jobs, progress=progress, finished=finished)

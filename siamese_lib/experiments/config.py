@@ -24,6 +24,7 @@ CHOICES = {
     "loss": LOSSES,
     "positives": ("uniform", "auto-probabilistic"),
     "batch": BATCHES,
+    "faces": ("train", "train-wide"),
     "third": THIRD_TERMS,
     "optimiser": ("soap", "adam"),
     "schedule": ("one-cycle", "constant"),
@@ -73,6 +74,7 @@ class RunConfig:
     # data
     num_classes: int = 2350
     framing: str = "square"  # or aspect; Omniglot: canvas too
+    faces: str = "train"  # training typefaces of Hangul: train (8) or train-wide (39)
     protocol: str = ""  # Omniglot: drawers, alphabets (siamese_lib.data.omniglot_splits); empty: Hangul
     split_seed: int = 0  # which drawers train, validate and test
     # loss (Eq. 1, 2, 5, 6)

@@ -42,21 +42,21 @@ def data_of(config: RunConfig) -> TrainingData:
     """The data of a configuration, read once a process."""
     if config.protocol:
         return omniglot_data(config.protocol, config.split_seed, config.num_classes, config.framing)
-    return training_data(config.num_classes, config.framing)
+    return training_data(config.num_classes, config.framing, config.faces)
 
 
 @functools.lru_cache(maxsize=2)
-def training_data(num_classes: int, framing: str) -> TrainingData:
-    """Glyphs of the training faces, and scans of the validation faces."""
+def training_data(num_classes: int, framing: str, faces: str = "train") -> TrainingData:
+    """Glyphs of the training faces (or of `train-wide`), and scans of the validation faces."""
     classes = class_list(num_classes)
-    train = load_hangul(split="train", framing=framing, characters=classes)
+    train = load_hangul(split=faces, framing=framing, characters=classes)
     clean = load_hangul(split="validation", framing=framing, characters=classes)
     validation = validation_scans(framing=framing, characters=classes)
     manifest = {
         "train": train.sha256(),
         "validation": clean.sha256(),
         "validation_scans": VALIDATION_SCANS_VERSION,
-        "fonts": font_manifest("train", "validation", characters=classes),
+        "fonts": font_manifest(faces, "validation", characters=classes),
     }
     return TrainingData(train, validation, manifest, clean=clean)
 

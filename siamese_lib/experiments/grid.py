@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 
 from siamese_lib.errors import InputError
+from siamese_lib.experiments.ablations import ABLATIONS
 from siamese_lib.experiments.config import RunConfig, make_config
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.run import Run, check_seed, run_one
@@ -63,6 +64,34 @@ def run_table(
             after the other runs.
     """
     plan = _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes)
+    return run_jobs(plan, jobs=jobs, progress=progress, finished=finished)
+
+
+def run_ablations(
+    names: Iterable[str] | None = None,
+    seeds: Iterable[int] | None = None,
+    *,
+    sets: Iterable[str] | None = None,
+    variants: int | None = None,
+    device: str | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+    finished: Callable[[Run], None] | None = None,
+) -> list[Run]:
+    """Ablations with every seed, a run of several of them once; arguments and errors as of `run_table`.
+
+    Args:
+        names: of ABLATIONS; default all.
+    """
+    names = list(ABLATIONS if names is None else names)
+    configs = dict.fromkeys(
+        config for name in names for config in ABLATIONS[choose("ablation", name, ABLATIONS)].configs()
+    )
+    seeds = PROFILES["ablation"].seeds_for("table3") if seeds is None else list(seeds)
+    for seed in seeds:
+        check_seed(seed)
+    wanted = known_sets(sets, test_sets_of(""))
+    plan = [(config, seed, device, wanted, variants) for config in configs for seed in seeds]
     return run_jobs(plan, jobs=jobs, progress=progress, finished=finished)
 
 

@@ -181,6 +181,25 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)
 
 
+def finished_run(identifier: str) -> tuple[dict, Path]:
+    """Record and folder of a finished run of runs/.
+
+    Args:
+        identifier: the run id, or an unambiguous beginning of it.
+
+    Raises:
+        InputError: no such run, or several of them.
+    """
+    finished = _finished()
+    found = [path for path in finished if identifier and path.parent.name.startswith(identifier)]
+    if len(found) != 1:
+        known = ", ".join(path.parent.name for path in finished) or "none"
+        raise InputError(
+            f"RUN={identifier!r} names {len(found)} finished runs in {runs_folder()}; finished there: {known}"
+        )
+    return load_record(found[0]), found[0].parent
+
+
 def publish(identifier: str) -> Path:
     """Copy a finished run's record, and its .npz where that is small enough, into results/runs/.
 
@@ -190,16 +209,11 @@ def publish(identifier: str) -> Path:
     Raises:
         InputError: no such run, several of them, an unfinished one, or an unwritable results folder.
     """
-    finished = _finished()
-    found = [path for path in finished if identifier and path.parent.name.startswith(identifier)]
-    if len(found) != 1:
-        known = ", ".join(path.parent.name for path in finished) or "none"
-        raise InputError(
-            f"RUN={identifier!r} names {len(found)} finished runs in {runs_folder()}; finished there: {known}"
-        )
-    target = results_folder() / "runs" / f"{load_record(found[0])['id']}.json"
-    write_text(target, found[0].read_text(encoding="utf-8"))  # as it is: its id is the hash of what it holds
-    arrays = found[0].with_name("arrays.npz")
+    record, folder = finished_run(identifier)
+    target = results_folder() / "runs" / f"{record['id']}.json"
+    text = (folder / "record.json").read_text(encoding="utf-8")
+    write_text(target, text)  # as it is: its id is the hash of what it holds
+    arrays = folder / "arrays.npz"
     if arrays.is_file() and arrays.stat().st_size <= NPZ_LIMIT:
         with atomic_write(target.with_suffix(".npz")) as temporary:
             shutil.copyfile(arrays, temporary)

@@ -13,16 +13,19 @@ from siamese_lib.plots.maps import glyph_map, hangul_layout
 from siamese_lib.plots.mining import cluster_example, example_points, mining_example
 from siamese_lib.plots.network import network_figure
 from siamese_lib.plots.probabilities import probability_evolution
+from siamese_lib.plots.results import ablation_figure, claims_figure, simulated_and_real
 from siamese_lib.plots.sheets import answers_sheet, negatives_sheet, pairs_sheet
 from siamese_lib.plots.speed import rates_figure, scale_figure, step_figure, time_to_accuracy_figure
 from siamese_lib.plots.style import label, new_figure, use_style
 
 __all__ = [
+    "ablation_figure",
     "accuracy_by_font",
     "accuracy_curves",
     "alt_text",
     "answers_sheet",
     "calibration_figure",
+    "claims_figure",
     "cluster_example",
     "cluster_sheet",
     "confusion_sheet",
@@ -44,6 +47,7 @@ __all__ = [
     "probability_evolution",
     "rates_figure",
     "scale_figure",
+    "simulated_and_real",
     "step_figure",
     "time_to_accuracy_figure",
     "triplet_figure",

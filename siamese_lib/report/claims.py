@@ -8,6 +8,7 @@ import pandas as pd
 
 from siamese_lib.experiments.tables import TABLES, Row
 from siamese_lib.experiments.test_sets import TEST_SETS
+from siamese_lib.report.summaries import Text
 from siamese_lib.report.tables import evaluations, half_width_95
 
 COLUMNS = (
@@ -70,6 +71,16 @@ def sentence(claim) -> str:
         f"{claim.difference_ci95:.1f} points over {claim.seeds} seeds (p = {claim.p:.2g}; the paper: "
         f"{claim.paper_difference:+.1f})."
     )
+
+
+def sentences(frame: pd.DataFrame) -> Text:
+    """All claims in words, a line each; of Omniglot with the test set."""
+    several = frame.groupby(["dataset", "protocol"]).ngroups > 1
+    parts = []
+    for line in frame.itertuples():
+        where = f"{TEST_SETS[line.protocol or line.dataset].title}, " if several else ""
+        parts.append(f"- {where}`{line.profile}`: {sentence(line)}")
+    return Text("\n".join(parts))
 
 
 def shown(frame: pd.DataFrame) -> pd.DataFrame:

@@ -75,6 +75,21 @@ def published(
     return sorted(chosen, key=lambda record: (rows.index(record["config"]["row"]), record["seed"]))
 
 
+def longest(records: Iterable[dict], table: str, batch: str = "pooled") -> list[dict]:
+    """The records of a table's own rows with the most images, of every network."""
+    rows = list(TABLES[table].paper)
+    mine = [
+        record
+        for record in records
+        if (config := record["config"])["table"] == table
+        and config["row"] in rows
+        and config["batch"] == batch
+    ]
+    most = max((record["config"]["images"] for record in mine), default=0)
+    mine = [record for record in mine if record["config"]["images"] == most]
+    return sorted(mine, key=lambda record: (rows.index(record["config"]["row"]), record["seed"]))
+
+
 def by_row(runs: Iterable, protocol: str = "") -> dict:
     """Of the runs of one network, the run of each row that pictures show: the one with the lowest seed."""
     found = {}

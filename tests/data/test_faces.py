@@ -14,6 +14,7 @@ from siamese_lib.data.faces import (
     TEST_FACES,
     TRAIN_FACES,
     VALIDATION_FACES,
+    WIDE,
     Face,
     declared_faces,
     find_faces,
@@ -48,8 +49,17 @@ def test_no_family_in_two_splits():
     }
 
 
+def test_more_training_faces_are_of_no_family_that_validates_or_tests():
+    wide = declared_faces(WIDE)
+    others = {face.family for split in ("validation", "test") for face in declared_faces(split)}
+    assert wide[:8] == TRAIN_FACES and len(wide) == 39 and not {face.family for face in wide} & others
+    assert len({face.key for face in wide}) == len({face.file for face in wide}) == len(wide)
+    packages = {face.package for split in SPLITS for face in declared_faces(split)}
+    assert {face.package for face in wide} - packages == {"fonts-lexi-saebom"}  # `make fonts` has it too
+
+
 def test_debian_files_are_the_declared_ones(debian_faces):
-    for split in SPLITS:
+    for split in (*SPLITS, WIDE):
         for found in find_faces(split):
             assert not found.fallback
             assert found.sha256 == found.face.sha256 and found.note == "", (

@@ -112,6 +112,12 @@ def test_no_test_face_is_a_training_face_in_disguise(debian_faces, cache):
         assert largest_overlap(98, first, [font_file(sister)])[0] > 0.8
 
 
+def test_no_wide_training_face_validates_or_tests_in_disguise(debian_faces, cache):
+    against = [*find_faces("validation"), *find_faces("test")]
+    overlap, face, other = largest_overlap(49, find_faces("train-wide"), against)
+    assert 0.5 < overlap < 0.8, f"{face} and {other} overlap by {overlap:.2f}"
+
+
 def test_no_sample_for_the_overlap():
     with pytest.raises(InputError, match="sample=0 is not possible; give a whole number from 1"):
         largest_overlap(0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siamese_lib.data.pictures import read_png
+from siamese_lib.data.pictures import on_black, read_glyph, read_png
 from siamese_lib.errors import InputError
 
 GREY = np.add.outer(np.arange(0, 200, 20), np.arange(0, 50, 5)).astype(np.uint8)  # 10 x 10
@@ -118,3 +118,88 @@ def test_no_damage_raises_anything_else():
                     refused += 1
                     assert str(error).startswith("x.png ") and "\n" not in str(error)
     assert refused > 200
+
+
+# --- pictures of one character, of any kind
+
+
+def character(height=40, width=30, paper=230, ink=20) -> np.ndarray:
+    """A bar on paper."""
+    picture = np.full((height, width), paper, np.uint8)
+    picture[5:-5, 10:14] = ink
+    return picture
+
+
+def saved(tmp_path, picture: Image.Image, name="x.png", **options):
+    picture.save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("paper, ink", [(230, 20), (20, 230), (255, 0), (120, 60)])
+def test_polarity_is_found(tmp_path, paper, ink):
+    found = read_glyph(saved(tmp_path, Image.fromarray(character(paper=paper, ink=ink))))
+    wanted = np.zeros((40, 30), np.uint8)
+    wanted[5:-5, 10:14] = 255
+    assert found.dtype == np.uint8 and np.array_equal(found, wanted)
+
+
+def test_polarity_can_be_said():
+    """Ink that covers the whole edge is taken for paper, unless one says so."""
+    frame = np.full((20, 20), 10, np.uint8)
+    frame[4:-4, 4:-4] = 250
+    assert on_black(frame)[10, 10] == 255 and on_black(frame)[0, 0] == 0
+    with pytest.raises(InputError, match="the picture shows nothing: its greys run from 10 to 250, and its"):
+        on_black(frame, "dark")
+    assert on_black(255 - frame, "dark")[10, 10] == 255
+
+
+def test_faint_noise_is_paper_and_steps_stay():
+    picture = character().astype(int)
+    picture[0:3, 0:3] = 225
+    picture[20, 10] = 125
+    found = on_black(picture)
+    assert found[1, 1] == 0 and found[20, 10] == round(255 * 105 / 210)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "I;16"])
+def test_many_kinds_of_pictures(tmp_path, mode):
+    grey = Image.fromarray(character(paper=255, ink=0))
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        picture = grey.convert(mode)
+    path = saved(tmp_path, picture, "x.tif")
+    assert np.array_equal(read_glyph(path), 255 - np.asarray(grey))
+
+
+def test_transparent_pictures_and_colour(tmp_path):
+    clear = Image.new("RGBA", (30, 40), (0, 0, 0, 0))
+    clear.paste((0, 0, 0, 255), (10, 5, 14, 35))
+    assert np.array_equal(read_glyph(saved(tmp_path, clear)), 255 - character(paper=255, ink=0))
+    red = Image.new("RGB", (30, 40), "white")
+    red.paste((200, 0, 0), (10, 5, 14, 35))
+    assert read_glyph(saved(tmp_path, red))[20, 12] == 255
+
+
+def test_jpeg(tmp_path):
+    path = saved(tmp_path, Image.fromarray(character(200, 150)), "x.jpg", quality=60)
+    found = read_glyph(path)
+    assert found[100, 12] > 240 and found[100, 60:].max() == 0
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    blank = saved(tmp_path, Image.new("L", (30, 30), 200), "blank.png")
+    cut = saved(tmp_path, Image.fromarray(character()), "cut.png")
+    cut.write_bytes(cut.read_bytes()[:60])
+    for path, message in (
+        (tmp_path / "text.png", "text.png is no picture that Pillow reads; give a picture of one character"),
+        (blank, "blank.png shows nothing: its greys run from 200 to 200"),
+        (cut, "cut.png cannot be decoded"),
+        (tmp_path / "absent.png", "cannot read .*absent.png"),
+        (tmp_path, "not an ordinary file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_glyph(path)
+    with pytest.raises(InputError, match="ink='red': choose one of dark, light"):
+        on_black(character(), "red")

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from siamese_lib.errors import InputError
-from siamese_lib.experiments import ablations
+from siamese_lib.experiments import ablations, grid
 from siamese_lib.experiments.config import changed
 from siamese_lib.report.tables import ablation_frame
 
@@ -25,8 +25,8 @@ def test_each_run_says_what_it_changes(name):
 
 def test_a_run_of_several_ablations_is_run_once(monkeypatch):
     plans = []
-    monkeypatch.setattr(ablations, "run_jobs", lambda plan, **_: plans.append(plan))
-    ablations.run_ablations(["theta", "eta"], [0, 1])
+    monkeypatch.setattr(grid, "run_jobs", lambda plan, **_: plans.append(plan))
+    grid.run_ablations(["theta", "eta"], [0, 1])
     (plan,) = plans
     configs = [config for config, *_ in plan]
     assert len(plan) == 2 * (1 + 3 + 2) and len(set(configs)) == 6
@@ -42,7 +42,7 @@ def test_a_run_of_several_ablations_is_run_once(monkeypatch):
 )
 def test_bad_input(arguments, message):
     with pytest.raises(InputError, match=message):
-        ablations.run_ablations(*arguments)
+        grid.run_ablations(*arguments)
 
 
 def test_the_frame_has_a_line_for_each_change():

@@ -1,5 +1,6 @@
 """The benchmarks as notebooks show them: titles with units, and sentences whose numbers are the tables'."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -72,6 +73,20 @@ def test_sooner_compares_the_fastest_of_both_sides_where_all_seeds_got_there():
         "**0.75** of its best with SOAP"
     )
     assert "No target was reached by both" in benchmarks.sooner(TIMES.iloc[:4])
+
+
+def test_the_published_times_are_those_of_their_runs():
+    table, record = benchmarks.measured("time_to_accuracy")
+    frame = benchmarks.time_to_accuracy(table)
+    assert len(frame) == table.method.nunique() and len(frame.columns) == table.target.nunique() == 4
+    for line in table.itertuples():
+        mine = [run for run in record["runs"] if (run["method"], run["target"]) == (line.method, line.target)]
+        ends = [run["curve"][-1] for run in mine if run["reached"]]
+        assert (line.seeds, line.reached) == (len(mine), len(ends))
+        if ends:
+            assert line.seconds_median == pytest.approx(np.median([end[1] for end in ends]), rel=1e-3)
+        for run in mine:
+            assert run["reached"] == (run["best"] >= int(line.target.split("-")[1]))
 
 
 def test_best_rates_and_what_changes():

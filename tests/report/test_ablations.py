@@ -1,0 +1,53 @@
+"""What notebook 08 says of published ablations."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+from made_records import record
+
+from siamese_lib.experiments.ablations import ABLATIONS
+from siamese_lib.report import ablations
+
+
+def of(config, accuracy: float, seed: int = 0) -> dict:
+    made = record(config.row, seed, accuracy)
+    made |= {"config": dataclasses.asdict(config), "id": f"{config.row}{accuracy}{seed}"}
+    return made
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """Publish these records."""
+    return lambda records: monkeypatch.setattr(
+        ablations, "published_records", lambda ablations: records if ablations else []
+    )
+
+
+def test_lines_are_the_row_and_its_changes_in_their_order(published):
+    plain, low, _, one = ABLATIONS["theta"].configs()
+    other = ABLATIONS["eta"].configs()[1]
+    published([of(one, 50.0), of(plain, 60.0), of(low, 61.5), of(other, 10.0)])
+    found = ablations.lines("theta")
+    assert found.changed.tolist() == ["", "theta=0.25", "theta=1"] and found.gain.tolist() == [0, 1.5, -10]
+    assert ablations.effects(found) == (
+        "Beside the row as it is: `theta=0.25` +1.5 points, `theta=1` -10.0 points (1 seed)."
+    )
+    assert ablations.title("theta") == "auto-clustering: how often the negative is of the same cluster"
+
+
+def test_other_batches_are_changes(published):
+    plain, literal = ABLATIONS["literal"].configs()
+    published([of(plain, 60.0), of(literal, 40.0), of(plain, 62.0, 1), of(literal, 41.0, 1)])
+    found = ablations.lines("literal")
+    assert found.changed.tolist() == ["", "batch=literal"] and found.gain.tolist() == [0, -20.5]
+    assert "(2 seeds)" in ablations.effects(found)
+
+
+def test_what_was_not_run_is_said(published):
+    published([])
+    found = ablations.lines("gamma")
+    assert found.empty and "Not run yet" in ablations.effects(found)
+    published([of(ABLATIONS["gamma"].configs()[1], 50.0)])  # a change alone compares with nothing
+    found = ablations.lines("gamma")
+    assert pd.isna(found.gain).all() and "Not run yet" in ablations.effects(found)

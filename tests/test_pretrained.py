@@ -1,0 +1,113 @@
+"""Networks to take away: written, loaded, read with; and those that are committed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from siamese_lib import pretrained
+from siamese_lib.__main__ import main
+from siamese_lib.errors import InputError
+from siamese_lib.losses import MetricLoss
+from siamese_lib.model import SIDE, EmbeddingNet
+
+CLASSES = ["가", "나", "다"]
+CARD = {"record": "ab12", "loss": "metric", "framing": "square", "classes": CLASSES}
+
+
+def glyphs() -> torch.Tensor:
+    """Three different framed images."""
+    images = torch.zeros(3, SIDE, SIDE, dtype=torch.uint8)
+    images[0, 1:-1, 1:20], images[1, 1:20, 1:-1], images[2, 10:20, 10:20] = 255, 255, 255
+    return images
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """A made-up network whose ideal vectors are those of `glyphs`; returns its file."""
+    monkeypatch.setattr(pretrained, "results_folder", lambda: tmp_path)
+    torch.manual_seed(0)
+    network = EmbeddingNet()
+    with torch.no_grad():
+        centroids = MetricLoss().space(network(glyphs()[:, None] / 255))
+    return pretrained.save_pretrained("hangul-2350", network.state_dict(), centroids, CARD)
+
+
+def test_what_is_loaded_is_what_was_saved(stored):
+    found = pretrained.load_pretrained()
+    assert found.classes == CLASSES and found.card == {k: v for k, v in CARD.items() if k != "classes"}
+    answers, distances = found.read(glyphs(), 2)
+    assert [row[0] for row in answers] == CLASSES and all(len(row) == 2 for row in answers)
+    torch.testing.assert_close(distances[:, 0], torch.zeros(3), atol=1e-4, rtol=0)
+    space = MetricLoss().space(found.network(glyphs()[:, None] / 255))
+    torch.testing.assert_close(distances[0, 1], (space[0] - space[CLASSES.index(answers[0][1])]).norm())
+
+
+def test_the_file_is_the_same_every_time(stored):
+    before = stored.read_bytes()
+    found = pretrained.load_pretrained()
+    card = found.card | {"classes": found.classes}
+    pretrained.save_pretrained("hangul-2350", found.network.state_dict(), found.centroids, card)
+    assert stored.read_bytes() == before
+
+
+def test_glyphs_of_any_size_are_framed_as_in_training(stored):
+    small, large = np.zeros((20, 9), np.uint8), np.zeros((300, 200), np.uint8)
+    small[2:18, 2:6], large[30:270, 50:110] = 255, 255
+    large[0, 0] = 40  # fainter than ink
+    framed = pretrained.load_pretrained().framed([small, large])
+    assert framed.shape == (2, SIDE, SIDE) and torch.equal(framed[0], framed[1])
+    assert (framed[0, 1:-1, 1:-1] == 255).all()  # square
+
+
+def rewritten(path, change) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(path, "pt") as file:
+        tensors, card = {k: file.get_tensor(k) for k in file.keys()}, json.loads(file.metadata()["card"])
+    change(tensors, card)
+    save_file(tensors, path, {"card": json.dumps(card)})
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda tensors, card: card.pop("loss"), "its card lacks loss"),
+        (lambda tensors, card: card["classes"].pop(), "2 classes with centroids"),
+        (lambda tensors, card: tensors.pop("centroids"), "KeyError: 'centroids'"),
+        (lambda tensors, card: tensors.pop("linear.weight"), "Missing key"),
+    ],
+)
+def test_damaged_files_are_refused(stored, change, message):
+    rewritten(stored, change)
+    with pytest.raises(InputError, match=f"hangul-2350.safetensors cannot be read .*{message}"):
+        pretrained.load_pretrained()
+
+
+def test_what_is_not_there_is_said(stored):
+    with pytest.raises(InputError, match="'latin' is unknown; choose one of hangul-2350, hangul-11172"):
+        pretrained.load_pretrained("latin")
+    with pytest.raises(InputError, match="omniglot.safetensors is not there"):
+        pretrained.load_pretrained("omniglot")
+    stored.write_bytes(stored.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be read"):
+        pretrained.load_pretrained()
+
+
+def test_predict_prints_the_best_answers(stored, tmp_path, capsys):
+    for n, glyph in enumerate(glyphs()):
+        Image.fromarray(255 - np.pad(glyph.numpy()[1:-1, 1:-1], 9)).resize((110, 110)).save(
+            tmp_path / f"{n}.png"
+        )
+    (tmp_path / "none.png").write_text("")
+    paths = [str(tmp_path / name) for name in ("none.png", "0.png", "1.png")]
+    assert main(["predict", *paths, "--top", "2"]) == 2  # one of them cannot be read
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert len(lines) == 2 and lines[1].startswith(f"{paths[2]}: ") and len(lines[1].split()) == 5
+    assert "none.png is no picture" in said.err
+    assert main(["predict", paths[1]]) == 0
+    assert main(["predict", paths[1], "--top", "0"]) == 2
