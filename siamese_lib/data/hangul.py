@@ -24,7 +24,7 @@ def load_hangul(
 
     Args:
         num_classes: 2350 (KS X 1001) or 11172 (all modern syllables).
-        split: "train" (8 typefaces), "train-wide" (39: those and more), "validation" (2) or "test" (9,
+        split: "train" (8 typefaces), "train-wide" (37: those and more), "validation" (2) or "test" (9,
             without PHD08's degradations, for which see `iter_simulated_phd08`).
         framing: "aspect" (keeps proportions) or "square" (stretches).
         characters: use these characters as the classes instead.

@@ -74,7 +74,7 @@ class RunConfig:
     # data
     num_classes: int = 2350
     framing: str = "square"  # or aspect; Omniglot: canvas too
-    faces: str = "train"  # training typefaces of Hangul: train (8) or train-wide (39)
+    faces: str = "train"  # training typefaces of Hangul: train (8) or train-wide (37)
     protocol: str = ""  # Omniglot: drawers, alphabets (siamese_lib.data.omniglot_splits); empty: Hangul
     split_seed: int = 0  # which drawers train, validate and test
     # loss (Eq. 1, 2, 5, 6)
