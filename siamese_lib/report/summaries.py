@@ -47,7 +47,8 @@ def shown(frame: pd.DataFrame, precision: int = 1) -> Styler:
 
     The paper's figures keep their own decimals. A plain index 0, 1, 2 ... is left out.
     """
-    paper = [column for column in frame.columns if str(column).startswith("paper")]
+    numbers = frame.select_dtypes("number").columns
+    paper = [column for column in numbers if str(column).startswith("paper")]
     fingerprint = hashlib.sha256(frame.to_csv().encode()).hexdigest()[:8]  # in place of a random one
     style = frame.style.set_uuid(fingerprint).format(precision=precision, thousands=",", na_rep="")
     style = style.format("{:g}", subset=paper, na_rep="")

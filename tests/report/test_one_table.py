@@ -26,6 +26,7 @@ def test_the_longest_runs_with_their_verdicts_and_curves(monkeypatch):
     glance, lines, verdicts, figure, minutes = report.published("table3")
     assert glance.startswith("6 runs of 120,064 images each")
     assert lines.data["row"].tolist() == ["random", "auto-clustering"]
+    assert "51.0 ± 2.5" in lines.to_html() and "88.6" in lines.to_html()
     assert lines.data["accuracy, %"].tolist() == ["51.0 ± 2.5", "61.0 ± 2.5"]
     assert "**random < auto-clustering** holds: +10.0 ± 0.0 points over 3 seeds" in verdicts
     assert len(figure.axes) == 2 and "`quick` 10 (7 runs)" in minutes
