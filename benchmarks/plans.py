@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from benchmarks.common import command_line, kept, publish, side_by_side
-from benchmarks.time_to_accuracy import LENGTHS, METHODS, NEAR, TARGETS, TUNING_SEED, accuracies, trainer_of
+from benchmarks.time_to_accuracy import LENGTHS, METHODS, TARGETS, TUNING_SEED, accuracies, trainer_of
 from siamese_lib.files import results_folder
 from siamese_lib.runtime import choose_device
 
@@ -50,8 +50,7 @@ def search(method: str, chosen: dict, device: torch.device) -> list[dict]:
     lines, n = [], LENGTHS.index(FIRST.get(method.partition("/")[0], LENGTHS[0]))
     while True:
         images = LENGTHS[n]
-        own = {name: METHODS[method][name] for name in NEAR if name in METHODS[method]}
-        entry = [method, chosen | own | {"images": images}]
+        entry = [method, METHODS[method] | chosen | {"images": images}]
         found = kept("benchmarks.plans", entry, device, lambda entry=entry: measure(*entry, device))
         lines.append({"method": method, **chosen, "images": images, "seed": TUNING_SEED, **found})
         print(f"{method}: {images:,} images give", found, flush=True)

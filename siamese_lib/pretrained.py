@@ -94,7 +94,10 @@ def load_pretrained(name: str = "hangul-2350") -> Pretrained:
         if centroids.shape != (len(card["classes"]), network.linear.out_features):
             raise ValueError(f"{len(card['classes'])} classes with centroids {tuple(centroids.shape)}")
     except FileNotFoundError:
-        raise InputError(f"{path} is not there; it comes with the repository, so `git checkout` it") from None
+        raise InputError(
+            f"{path} is not there; make it of a finished run: "
+            f"python -m siamese_lib publish ID --pretrained {name}"
+        ) from None
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         said = " ".join(str(error).split())
         raise InputError(

@@ -90,7 +90,7 @@ def test_damaged_files_are_refused(stored, change, message):
 def test_what_is_not_there_is_said(stored):
     with pytest.raises(InputError, match="'latin' is unknown; choose one of hangul-2350, hangul-11172"):
         pretrained.load_pretrained("latin")
-    with pytest.raises(InputError, match="omniglot.safetensors is not there"):
+    with pytest.raises(InputError, match="omniglot.safetensors is not there; make .* --pretrained omniglot"):
         pretrained.load_pretrained("omniglot")
     stored.write_bytes(stored.read_bytes()[:100])
     with pytest.raises(InputError, match="cannot be read"):
@@ -108,6 +108,6 @@ def test_predict_prints_the_best_answers(stored, tmp_path, capsys):
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert len(lines) == 2 and lines[1].startswith(f"{paths[2]}: ") and len(lines[1].split()) == 5
-    assert "none.png is no picture" in said.err
+    assert "none.png cannot be decoded (it is no picture" in said.err
     assert main(["predict", paths[1]]) == 0
     assert main(["predict", paths[1], "--top", "0"]) == 2

@@ -1,8 +1,10 @@
 """Picture files as grey levels: whatever has one meaning is converted, real colour is refused."""
 
+import contextlib
 import io
 import os
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,19 +39,12 @@ def read_glyph(path: str | os.PathLike, ink: str | None = None) -> np.ndarray:
 
     remedy = "give a picture of one character"
     content = read_bytes(path, LARGEST, remedy)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content))
-            picture.load()
-        sixteen = picture.mode.startswith("I")
-        grey = _grey(picture) if sixteen else _luminance(picture)
-    except Image.UnidentifiedImageError:
-        raise InputError(f"{path} is no picture that Pillow reads; {remedy}") from None
-    except Exception as error:  # Pillow raises many kinds for damaged files
-        raise InputError(
-            f"{path} cannot be decoded ({str(error) or type(error).__name__}); {remedy}"
-        ) from error
+    with _decoding(str(path), "it is no picture that Pillow reads", remedy), warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        picture = Image.open(io.BytesIO(content))
+        picture.load()
+    sixteen = picture.mode.startswith("I")
+    grey = _grey(picture) if sixteen else _luminance(picture)
     return on_black(grey, ink, str(path))
 
 
@@ -69,6 +64,21 @@ def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture
         )
     share = (paper - grey if dark else grey - paper) / contrast
     return np.where(share < NOISE, 0, np.clip(255 * share + 0.5, 0, 255)).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def _decoding(shown: str, no_picture: str, remedy: str) -> Iterator[None]:
+    """Whatever Pillow raises inside becomes an InputError that names the file."""
+    from PIL import Image
+
+    try:
+        yield
+    except Image.UnidentifiedImageError:
+        raise InputError(f"{shown} cannot be decoded ({no_picture}); {remedy}") from None
+    except Exception as error:  # Pillow raises many kinds for damaged files
+        raise InputError(
+            f"{shown} cannot be decoded ({str(error) or type(error).__name__}); {remedy}"
+        ) from error
 
 
 def _luminance(picture: "Image") -> np.ndarray:
@@ -96,16 +106,10 @@ def read_png(content: bytes, side: int, shown: str, remedy: str) -> np.ndarray:
     """
     from PIL import Image
 
-    try:
+    with _decoding(shown, "it is no PNG image", remedy):
         picture = Image.open(io.BytesIO(content), formats=("PNG",))
         if picture.size == (side, side):
             picture.load()
-    except Image.UnidentifiedImageError:
-        raise InputError(f"{shown} cannot be decoded (it is no PNG image); {remedy}") from None
-    except Exception as error:  # Pillow raises many kinds for damaged files
-        raise InputError(
-            f"{shown} cannot be decoded ({str(error) or type(error).__name__}); {remedy}"
-        ) from error
     if picture.size != (side, side):
         raise InputError(
             f"{shown} has {picture.width} x {picture.height} pixels instead of {side} x {side}; {remedy}"

@@ -19,7 +19,7 @@ from siamese_lib.experiments.test_sets import known_sets, test_sets_of
 from siamese_lib.files import FOLDERS
 from siamese_lib.runtime import choose_device, local_device
 
-MEMORY = 2_000_000_000  # bytes that a run may need: 1.3 GB were measured (results/benchmarks/memory.csv)
+MEMORY = 2_000_000_000  # bytes that a run may need: 1.02 GB were measured (results/benchmarks/memory.csv)
 Job = tuple[RunConfig, int, str | None, list[str], int | None]  # the first arguments of run_one
 
 

@@ -15,7 +15,6 @@ COLUMNS = (
     "table lower higher batch dataset protocol profile seeds difference_mean difference_ci95 p "
     "paper_difference verdict"
 ).split()
-TEST = "paired t-test over seeds, two-sided, not corrected for the number of claims"
 
 
 def claims(table: str) -> list[tuple[str, str]]:
@@ -31,7 +30,8 @@ def claims_frame(records: Iterable[dict]) -> pd.DataFrame:
 
     Returns:
         COLUMNS. `difference_mean`: points by which `higher` is above `lower`, mean over seeds;
-        `difference_ci95`: half-width of its 95 % t interval; `p`: of TEST; `verdict`: `holds` where the
+        `difference_ci95`: half-width of its 95 % t interval; `p`: of the paired
+        t-test over seeds, two-sided, not corrected for the number of claims; `verdict`: `holds` where the
         interval lies above zero, `fails` where it lies below, else `undecided`.
     """
     records, lines = list(records), []

@@ -193,7 +193,11 @@ def test_what_cannot_be_read_is_said(tmp_path):
     cut = saved(tmp_path, Image.fromarray(character()), "cut.png")
     cut.write_bytes(cut.read_bytes()[:60])
     for path, message in (
-        (tmp_path / "text.png", "text.png is no picture that Pillow reads; give a picture of one character"),
+        (
+            tmp_path / "text.png",
+            r"text.png cannot be decoded \(it is no picture that Pillow reads\); "
+            r"give a picture of one character",
+        ),
         (blank, "blank.png shows nothing: its greys run from 200 to 200"),
         (cut, "cut.png cannot be decoded"),
         (tmp_path / "absent.png", "cannot read .*absent.png"),
