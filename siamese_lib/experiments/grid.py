@@ -129,12 +129,19 @@ def run_jobs(
 
 def side_by_side() -> int:
     """How many runs go side by side by default: one a core, as far as the memory reaches."""
-    cores = os.cpu_count() or 1
+    cores = _cores()
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # a system that does not say
         return cores
     return max(1, min(cores, memory // MEMORY))
+
+
+def _cores() -> int:
+    """Cores that this process may use: fewer than the machine's in a container or under taskset."""
+    import joblib
+
+    return joblib.cpu_count()
 
 
 def _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes) -> list[Job]:
@@ -171,7 +178,7 @@ def _side_by_side(plan: list[Job], jobs: int, progress: bool) -> Iterator[tuple[
     """
     import joblib
 
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, _cores() // jobs)
     variables = {name: os.environ[name] for name in FOLDERS if name in os.environ}
     with _bar(plan, progress) as lines:
         work = (

@@ -2,6 +2,10 @@
 another.
 """
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from siamese_lib.errors import InputError
@@ -21,7 +25,7 @@ def numbers(runs):
 
 def test_runs_side_by_side_are_those_in_turn(debian_faces, tmp_path, monkeypatch):
     """Both with one thread a run, in the order of rows and seeds; each is announced once."""
-    monkeypatch.setattr(grid.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(grid, "_cores", lambda: 2)
     found = {}
     for jobs in (1, 2):
         monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / str(jobs)))
@@ -66,7 +70,7 @@ def test_the_number_of_jobs_is_checked(debian_faces):
 
 
 def test_side_by_side_as_far_as_cores_and_memory_reach(monkeypatch):
-    monkeypatch.setattr(grid.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(grid, "_cores", lambda: 64)
     for gigabytes, jobs in ((0.5, 1), (9, 4), (1000, 64)):
         pages = {"SC_PHYS_PAGES": int(gigabytes * 1e9 / 4096), "SC_PAGE_SIZE": 4096}
         monkeypatch.setattr(grid.os, "sysconf", pages.get)
@@ -77,3 +81,14 @@ def test_side_by_side_as_far_as_cores_and_memory_reach(monkeypatch):
 
     monkeypatch.setattr(grid.os, "sysconf", unknown)
     assert grid.side_by_side() == 64
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a system without processor affinity")
+def test_cores_are_those_that_the_process_may_use():
+    """Under taskset, or in a container, these are fewer than the machine has."""
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+        "from siamese_lib.experiments.grid import side_by_side; print(side_by_side())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
