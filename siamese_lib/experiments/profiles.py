@@ -37,7 +37,7 @@ PROFILES = {
     "quick": Profile(1, 3, dict(images=240_000)),  # a laptop: a minute or two a row
     "ablation": Profile(1, 3, dict(images=240_000)),  # one parameter changed: experiments.ablations
     # the published tables: a few minutes a run on 2 cores
-    "cpu": Profile(3, 27, dict(images=600_000), seeds_of_table={"table3": 5}),
+    "cpu": Profile(3, 9, dict(images=600_000), seeds_of_table={"table3": 5}),
     "best": Profile(  # how far the network goes in ten minutes on 2 cores
         1,
         27,
