@@ -7,7 +7,18 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import common, drawers, evaluation, mining, notebooks, plans, scale, step, time_to_accuracy
+from benchmarks import (
+    common,
+    drawers,
+    evaluation,
+    limits,
+    mining,
+    notebooks,
+    plans,
+    scale,
+    step,
+    time_to_accuracy,
+)
 from siamese_lib.errors import InputError
 from siamese_lib.files import results_folder
 
@@ -34,6 +45,7 @@ COLUMNS = {
     "memory": "device batch images_seen images_tested peak_mb",
     "notebooks": "device notebook profile minutes",
     "long_run": "method images seed clean scans phd08-sim phd08",
+    "limits": "splits typefaces images seed train_clean validation_scans test_scans test_scans_top5",
     "drawers": "loss batch rate images framing probability shift degrees impostors "
     "pool_images seed train_accuracy accuracy",
     "mining": "device classes clusters_seconds impostors_seconds percent_of_epoch "
@@ -269,3 +281,16 @@ def test_drawers_are_measured_on_validation_and_on_what_was_trained(omniglot_fol
     assert COLUMNS["drawers"].split() == list(line)
     assert line["pool_images"] == 64 and line["seed"] == 10
     assert (line["train_accuracy"], line["accuracy"]) == (12, 4)
+
+
+def test_limits_train_on_the_typefaces_that_they_name(debian_faces, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        limits, "make_config", lambda *a, **k: made.append(make("pooled-near", **SMALL)) or made[-1]
+    )
+    monkeypatch.setattr(limits, "VARIANTS", 1)
+    (line,) = limits.measure("train + test", CPU)
+    assert list(line) == COLUMNS["limits"].split() and len(made) == 1
+    assert (line["splits"], line["typefaces"]) == ("train + test", 8 + 9)
+    measured = [line[name] for name in ("train_clean", "validation_scans", "test_scans", "test_scans_top5")]
+    assert all(0 < percent <= 100 for percent in measured) and line["test_scans"] <= line["test_scans_top5"]
