@@ -16,7 +16,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from siamese_lib.errors import InputError
-from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
+from siamese_lib.losses import ContrastiveLoss, MetricLoss, PrototypeLoss, TripletLoss
 from siamese_lib.mining import (
     AutoClustering,
     AutoProbabilistic,
@@ -48,6 +48,7 @@ __all__ = [
     "HardMining",
     "InputError",
     "MetricLoss",
+    "PrototypeLoss",
     "TripletLoss",
     "UniformNegatives",
     "UniformPositives",

@@ -37,10 +37,11 @@ class Outcome:
     """The loss of a micro-batch and what is logged of it, scalars all.
 
     Attributes:
-        loss: the mean over `count` triplets or pairs.
-        d_ap, d_an: mean distance of anchors to their positives and to their negatives.
-        active: share of the triplets (or pairs) within the margin.
-        count: how many triplets or pairs make the loss.
+        loss: the mean over `count` triplets, pairs or images.
+        d_ap, d_an: mean distance of anchors to their positives and to their negatives; of images to the ideal
+            vectors of their own class and of the nearest other.
+        active: share of the triplets (or pairs) within the margin, or of the images that are misread.
+        count: how many triplets, pairs or images make the loss.
     """
 
     loss: Tensor
@@ -60,8 +61,8 @@ class Loss(Protocol):
     """What trainer and batches ask of a loss, an nn.Module.
 
     Attributes:
-        alpha: the margin.
-        takes: "pairs" or "triplets".
+        alpha: the margin; 0 where there is none.
+        takes: "pairs", "triplets" or "classes": distances of an image to the ideal vectors of classes.
         stability: (a, c) -> (n,), the term of embeddings a (n, D) in the loss's space and their ideal vectors
             c (n, D), which counts once for each image of a triplet; None: the loss has no such term. One that
             has it also has with_stability(values, *terms): the loss of triplets from that of their distances
@@ -69,14 +70,16 @@ class Loss(Protocol):
     """
 
     alpha: float
-    takes: Literal["pairs", "triplets"]
+    takes: Literal["pairs", "triplets", "classes"]
     stability: Callable[[Tensor, Tensor], Tensor] | None
 
     def space(self, x: Tensor, /) -> Tensor:
         """Network outputs (..., D) -> the space that distances are taken in."""
 
     def from_distances(self, d: Tensor, other: Tensor, /) -> Tensor:
-        """The loss elementwise: of a pair's distance and bool `same`, or of a triplet's d_AP and d_AN."""
+        """The loss elementwise: of a pair's distance and bool `same`, of a triplet's d_AP and d_AN, or of an
+        image's distances to classes and the number of its own.
+        """
 
     def state_dict(self) -> dict:
         """Its parameters and buffers, for a checkpoint."""
@@ -161,9 +164,12 @@ class ClassSamples:
         return self.table[classes].gather(1, order.gather(1, column))
 
 
-def _check_takes(loss: Loss, wanted: str) -> None:
-    if loss.takes != wanted:
-        raise InputError(f"{type(loss).__name__} takes {loss.takes}, this batch is made of {wanted}")
+def check_takes(loss: Loss, *made_of: str) -> None:
+    """Raises InputError where a batch made of these has not what the loss takes."""
+    if loss.takes not in made_of:
+        raise InputError(
+            f"{type(loss).__name__} takes {loss.takes}, this batch is made of {' or '.join(made_of)}"
+        )
 
 
 def _micro_batch_size(size: int, most: int) -> int:
@@ -216,7 +222,7 @@ class LiteralTriplets(nn.Module):
         self, loss: Loss, micro_batch: MicroBatch, outputs: Tensor, centroids: Tensor | None
     ) -> Outcome:
         """Mean over the triplets; see Batch.score."""
-        _check_takes(loss, "triplets")
+        check_takes(loss, "triplets")
         triplet, centres = outputs.chunk(3), None
         if loss.stability is not None and centroids is not None:
             centres = centroids[micro_batch.classes].chunk(3)
@@ -286,7 +292,7 @@ class LiteralPairs(nn.Module):
         self, loss: Loss, micro_batch: MicroBatch, outputs: Tensor, centroids: Tensor | None
     ) -> Outcome:
         """Mean over the pairs; see Batch.score. A loss of pairs has no use for centroids."""
-        _check_takes(loss, "pairs")
+        check_takes(loss, "pairs")
         x_i, x_j = map(loss.space, outputs.chunk(2))
         c_i, c_j = micro_batch.classes.chunk(2)
         return pair_outcome(loss, distance(x_i, x_j), c_i == c_j, self.hard)

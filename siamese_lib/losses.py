@@ -1,14 +1,15 @@
-"""Equations 1, 2, 5 and 6 and Section 3.4: the three losses.
+"""Equations 1, 2, 5 and 6 and Section 3.4: the three losses; and one of ours, PrototypeLoss.
 
 Every loss has a `space`, the map from network outputs to the space its distances live in; class statistics,
 mining and classification use that space too. `from_distances` is the formula alone, elementwise; `forward` is
-the formula on embeddings. `takes` says whether it is a loss of pairs or of triplets; `stability` is its term
-of ideal vectors, None where it has none. siamese_lib.batches.Loss lists what a loss of one's own needs.
+the formula on embeddings. `takes` says whether it is a loss of pairs, of triplets or of images among classes;
+`stability` is its term of ideal vectors, None where it has none. siamese_lib.batches.Loss lists what a loss
+of one's own needs.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import cross_entropy, softplus
 
 from siamese_lib.errors import InputError
 
@@ -178,6 +179,51 @@ class MetricLoss(nn.Module):
             g3 = [self.stability(a, c) for a, c in zip((a_a, a_p, a_n), centroids, strict=True)]
             values = self.with_stability(values, *g3)
         return _reduce(values, self.reduction)
+
+
+class PrototypeLoss(nn.Module):
+    """-log softmax(-d) of an image's own class, d its distances to the ideal vectors of some classes.
+
+    Ours: the cross-entropy of the classifier of Eq. 8. The ideal vectors are means of embeddings of the same
+    step, that of the image's own class without the image itself, so there is no margin and no weight. Known
+    as the loss of prototypical networks (Snell, Swersky, Zemel 2017), which take squared distances.
+    """
+
+    takes = "classes"
+    stability = None
+    alpha = 0.0
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        _check(reduction)
+        self.reduction = reduction
+
+    def space(self, x: Tensor) -> Tensor:
+        """Distances are taken between the network's outputs themselves."""
+        return x
+
+    def from_distances(self, d: Tensor, own: Tensor) -> Tensor:
+        """The loss of each image (n,): distances d (n, S), inf for none, and its own class, own (n,) long."""
+        return cross_entropy(-d, own, reduction="none")
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """x: (B, D) network outputs; labels: (B,) long; every class there must have two images or more."""
+        if x.dim() != 2 or labels.shape != x.shape[:1] or labels.is_floating_point():
+            raise InputError(
+                f"x must be (B, D) and labels whole numbers (B,), got {tuple(x.shape)} and {labels.dtype} "
+                f"{tuple(labels.shape)}"
+            )
+        classes, own, counts = labels.unique(return_inverse=True, return_counts=True)
+        if (counts == 1).any():
+            raise InputError(
+                f"class {classes[counts == 1][0]} has a single image, so no ideal vector without it: "
+                "give every class two images or more"
+            )
+        total = x.new_zeros(len(classes), x.shape[1]).index_add(0, own, x)
+        others = (total[own] - x) / (counts[own] - 1)[:, None]
+        d = distance(x[:, None], (total / counts[:, None])[None])
+        d = d.scatter(1, own[:, None], distance(x, others)[:, None])
+        return _reduce(self.from_distances(d, own), self.reduction)
 
 
 def _inverse_softplus(a: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 A `Pool` has two parts. The first says which classes fill it: positive classes, each with the negative class
 sampled for it (`ClassesWithNegatives`), on their own (`ClassesAlone`), or each with its nearest impostors
 (`ClassesWithImpostors`). The second says which pairs or triplets of it count: those with the sampled
-negatives (`SampledNegatives`) or with the pool's hardest (`HardestNegatives`). S classes have S K (K - 1)
-ordered same-class pairs: anchors with their positives.
+negatives (`SampledNegatives`) or with the pool's hardest (`HardestNegatives`); a loss of images among classes
+meets all ideal vectors of the pool (`PoolPrototypes`). S classes have S K (K - 1) ordered same-class pairs:
+anchors with their positives.
 """
 
 import functools
@@ -13,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from siamese_lib.batches import ClassSamples, Loss, MicroBatch, Outcome, pair_outcome
+from siamese_lib.batches import ClassSamples, Loss, MicroBatch, Outcome, check_takes, pair_outcome
 from siamese_lib.errors import InputError
 from siamese_lib.losses import distance
 from siamese_lib.mining import DistanceBased, HardMining, NegativeSampler, PositiveSampler
@@ -31,13 +32,15 @@ class Filling(Protocol):
 
 
 class Scoring(Protocol):
-    """Which pairs or triplets of a pool count."""
+    """Which pairs, triplets or images among classes of a pool count; `made_of` says which of these it has."""
+
+    made_of: tuple[str, ...]
 
     def score(self, loss: Loss, x: Tensor, classes: Tensor, k: int, centroids: Tensor | None) -> Outcome:
         """The loss's mean over them.
 
         Args:
-            loss: of pairs or of triplets.
+            loss: of a kind that it can score.
             x: (S k, D), k embeddings of each class in the loss's space.
             classes: (S k,) their classes.
             k: images a class.
@@ -109,7 +112,8 @@ class Pool(nn.Module):
     Args:
         samples: the training images by class.
         filling: which classes: ClassesWithNegatives, ClassesAlone or ClassesWithImpostors.
-        scoring: which pairs or triplets: SampledNegatives (of ClassesWithNegatives) or HardestNegatives.
+        scoring: which pairs or triplets: SampledNegatives (of ClassesWithNegatives) or HardestNegatives; for
+            a loss of images among classes PoolPrototypes.
         k: images of each class, 2 or more.
 
     Raises:
@@ -134,6 +138,7 @@ class Pool(nn.Module):
         self, loss: Loss, micro_batch: MicroBatch, outputs: Tensor, centroids: Tensor | None
     ) -> Outcome:
         """Mean over the pairs or triplets that count; see Batch.score."""
+        check_takes(loss, *self.scoring.made_of)
         return self.scoring.score(loss, loss.space(outputs), micro_batch.classes, self.k, centroids)
 
     def learn(self, outcome: Outcome) -> None:
@@ -173,6 +178,8 @@ class SampledNegatives:
     Args:
         hard: which of them make the loss; default all.
     """
+
+    made_of = "pairs", "triplets"
 
     def __init__(self, hard: HardMining | None = None) -> None:
         self.hard = hard
@@ -227,6 +234,8 @@ class HardestNegatives(nn.Module):
     (anchor, negative).
     """
 
+    made_of = "pairs", "triplets"
+
     def __init__(self, widening: float = 0.05) -> None:
         super().__init__()
         self.widening = widening
@@ -265,6 +274,36 @@ class HardestNegatives(nn.Module):
         out |= _ahead(len(x) // k, k, x.device) >= self.reach.round()
         negative = _distances(x, x).masked_fill_(out, float("inf")).argmin(1)
         return negative, (~out.gather(1, negative[:, None])).to(x.dtype)
+
+
+class PoolPrototypes:
+    """Every image against all classes of the pool: the ideal vector of each is the mean of its k images, that
+    of the image's own class the mean of the k - 1 others.
+
+    A class that is in the pool twice is not its own rival.
+    """
+
+    made_of = ("classes",)
+
+    def score(self, loss: Loss, x: Tensor, classes: Tensor, k: int, centroids: Tensor | None) -> Outcome:
+        """See Scoring.score."""
+        by_class = x.view(-1, k, x.shape[1])
+        total = by_class.sum(1)
+        d_own = distance(by_class, (total[:, None] - by_class) / (k - 1)).flatten()
+        own = torch.arange(len(total), device=x.device).repeat_interleave(k)[:, None]
+        twice = (classes[:, None] == classes[None, ::k]).scatter(1, own, False)
+        d = _distances(x, total / k).scatter(1, own, d_own[:, None]).masked_fill(twice, torch.inf)
+        values = loss.from_distances(d, own[:, 0])
+        with torch.no_grad():
+            d_other = d.scatter(1, own, torch.inf).amin(1)
+            there = d_other.isfinite()  # an image alone with its class has no other
+            d_an = torch.where(there, d_other, 0).sum() / there.sum().clamp(min=1)
+            misread = (d_other <= d_own).to(x.dtype).mean()
+        count = torch.full((), len(x), device=x.device)
+        return Outcome(values.mean(), d_own.detach().mean(), d_an, misread, count)
+
+    def learn(self, outcome: Outcome, size: int) -> None:
+        """Nothing."""
 
 
 @functools.lru_cache(maxsize=8)

@@ -13,11 +13,16 @@ from siamese_lib.data.framing import frame, tight
 from siamese_lib.errors import InputError
 from siamese_lib.evaluation import nearest
 from siamese_lib.files import atomic_write, results_folder
-from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
+from siamese_lib.losses import ContrastiveLoss, MetricLoss, PrototypeLoss, TripletLoss
 from siamese_lib.model import EmbeddingNet, embed
 
 NAMES = ("hangul-2350", "hangul-11172", "omniglot")
-LOSSES = {"metric": MetricLoss(), "contrastive": ContrastiveLoss(0.0), "triplet": TripletLoss(0.0)}
+LOSSES = {
+    "metric": MetricLoss(),
+    "contrastive": ContrastiveLoss(0.0),
+    "triplet": TripletLoss(0.0),
+    "prototype": PrototypeLoss(),
+}
 INK = 64  # of 255: what is fainter does not widen the box that is framed
 CARD = ("record", "loss", "framing", "classes")  # what a card must have
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from siamese_lib.errors import InputError
-from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
+from siamese_lib.losses import ContrastiveLoss, MetricLoss, PrototypeLoss, TripletLoss
 
 LN2 = math.log(2)
 
@@ -62,6 +62,24 @@ def test_metric_loss_of_coinciding_points_by_hand():
     assert value == pytest.approx(LN2**2 + 3 * math.sqrt(3) * LN2, abs=1e-6)
 
 
+def test_prototype_loss_by_hand():
+    """Classes at 0, 2 and at 10, 14 on a line: 2 from its own other image, 12 from the other class's mean."""
+    x, labels = torch.tensor([[0.0], [2.0], [10.0], [14.0]]), torch.tensor([7, 7, 3, 3])
+    pairs = [(2, 12), (2, 10), (4, 9), (4, 13)]  # own class, other class
+    wanted = torch.tensor([math.log(1 + math.exp(own - other)) for own, other in pairs])
+    torch.testing.assert_close(PrototypeLoss("none")(x, labels), wanted)
+    one_class = torch.zeros(4, dtype=torch.long)
+    assert PrototypeLoss()(x, one_class).item() == 0
+
+
+def test_prototype_loss_refuses_a_class_of_one_image():
+    x = torch.rand(3, 2)
+    with pytest.raises(InputError, match="class 5 has a single image, so no ideal vector without it"):
+        PrototypeLoss()(x, torch.tensor([1, 5, 1]))
+    with pytest.raises(InputError, match=r"x must be \(B, D\) and labels whole numbers \(B,\), got \(3, 2\)"):
+        PrototypeLoss()(x, torch.tensor([1, 1]))
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_losses_equal_explicit_loops(seed, reduction):
@@ -78,7 +96,14 @@ def test_losses_equal_explicit_loops(seed, reduction):
         g3 = euclid(s_a, c1[k]) + euclid(s_p, c2[k]) + euclid(s_n, c3[k])
         metric.append(0.01 * d_ap**2 + softplus(d_ap - d_an + 10) ** 2 + g3)
     reduce = {"mean": torch.mean, "sum": torch.sum, "none": lambda x: x}[reduction]
+    labels, prototype = torch.arange(17) % 4, []
+    for k in range(17):
+        others = [[j for j in range(17) if j % 4 == c and j != k] for c in range(4)]
+        means = [[sum(float(a[j, i]) for j in of) / len(of) for i in range(6)] for of in others]
+        d = [math.dist(a[k].tolist(), mean) for mean in means]
+        prototype.append(d[k % 4] + math.log(sum(math.exp(-each) for each in d)))
     for got, wanted in [
+        (PrototypeLoss(reduction)(a, labels), prototype),
         (ContrastiveLoss(7.0, reduction)(a, p, same), contrastive),
         (TripletLoss(3.0, reduction)(a, p, n), triplet),
         (MetricLoss(reduction=reduction)(a, p, n, (c1, c2, c3)), metric),
@@ -93,10 +118,11 @@ def cases(x, y, z):
     yield "metric", MetricLoss()(x, y, z)
     centroids = tuple(torch.nn.functional.softplus(v).detach() for v in (x, y, z))
     yield "metric with centroids", MetricLoss()(x, y, z, centroids)
+    yield "prototype", PrototypeLoss()(torch.cat([x, y, z]), torch.tensor([0, 0, 1, 1, 0, 1]))
 
 
 def test_gradients_are_finite_where_points_coincide():
-    for index in range(4):
+    for index in range(5):
         x = torch.zeros(2, 25, requires_grad=True)
         y, z = x * 1, x * 1
         name, value = list(cases(x, y, z))[index]
@@ -119,6 +145,8 @@ def test_gradcheck_away_from_the_kinks():
     assert torch.autograd.gradcheck(TripletLoss(5.0), (a, p, n))
     same = torch.tensor([True, False, True, False])
     assert torch.autograd.gradcheck(lambda x, y: ContrastiveLoss(9.0)(x, y, same), (a, p))
+    labels = torch.tensor([0, 1, 1, 0])
+    assert torch.autograd.gradcheck(lambda x: PrototypeLoss()(x, labels), (a,))
 
 
 def test_centroids_carry_no_gradient():

@@ -11,7 +11,7 @@ from scipy.stats import chi2_contingency
 
 from siamese_lib.batches import LiteralTriplets
 from siamese_lib.errors import InputError
-from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
+from siamese_lib.losses import ContrastiveLoss, MetricLoss, PrototypeLoss, TripletLoss
 from siamese_lib.mining import (
     AutoClustering,
     AutoProbabilistic,
@@ -26,6 +26,7 @@ from siamese_lib.pools import (
     ClassesWithNegatives,
     HardestNegatives,
     Pool,
+    PoolPrototypes,
     SampledNegatives,
 )
 from siamese_lib.statistics import ClassStatistics
@@ -367,3 +368,65 @@ def test_a_near_pool_needs_a_multiple_of_impostors_and_one(classes, impostors, m
     wanted = f"pool of {classes} classes with impostors={impostors}: .* take a multiple of {multiple} classes"
     with pytest.raises(InputError, match=wanted):
         near(UniformPositives(C), classes, impostors=impostors)
+
+
+def prototypes(classes, k: int) -> Pool:
+    filling = ClassesAlone(Given(classes), UniformNegatives(C), len(classes))
+    return Pool(samples(), filling, PoolPrototypes(), k)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_pool_prototypes_equal_the_loss_of_all_images(k):
+    batch = prototypes([3, 0, 7, 5], k)
+    (part,) = batch.draw(generator())
+    outputs = outputs_of(part)
+    got = batch.score(PrototypeLoss(), part, outputs, None)
+    assert_same(got.loss, PrototypeLoss()(outputs, part.classes), outputs)
+    x, own, other, misread = outputs.detach(), [], [], 0
+    for i in range(4 * k):
+        same = [j for j in range(4 * k) if j // k == i // k and j != i]
+        own.append((x[i] - x[same].mean(0)).norm())
+        other.append(min((x[i] - x[k * c : k * c + k].mean(0)).norm() for c in range(4) if c != i // k))
+        misread += other[-1] <= own[-1]
+    torch.testing.assert_close(got.d_ap, torch.stack(own).mean())
+    torch.testing.assert_close(got.d_an, torch.stack(other).mean())
+    assert got.count == 4 * k and got.active == misread / (4 * k)
+
+
+def test_a_class_twice_in_the_pool_is_not_its_own_rival():
+    """Without the second place of the class; its images still meet the other classes."""
+    batch = prototypes([3, 0, 3], 2)
+    (part,) = batch.draw(generator())
+    outputs = outputs_of(part)
+    values = [
+        PrototypeLoss("none")(outputs[which], torch.tensor([0, 0, 1, 1]))[rows]
+        for which, rows in (([0, 1, 2, 3], [0, 1]), ([4, 5, 2, 3], [0, 1]))
+    ]
+    meets_both = PrototypeLoss("none")(outputs, torch.tensor([0, 0, 1, 1, 2, 2]))[2:4]
+    wanted = torch.cat([*values, meets_both]).mean()
+    assert_same(batch.score(PrototypeLoss(), part, outputs, None).loss, wanted, outputs)
+
+
+def test_prototypes_of_one_class_give_zero_and_finite_gradients():
+    for classes, scale in (([5, 5], 1.0), ([0, 1], 0.0)):
+        batch = prototypes(classes, 2)
+        (part,) = batch.draw(generator())
+        outputs = outputs_of(part, scale)
+        result = batch.score(PrototypeLoss(), part, outputs, None)
+        result.loss.backward()
+        assert torch.isfinite(outputs.grad).all() and torch.isfinite(result.logged(1.0)).all()
+        assert result.loss.item() == pytest.approx(0 if scale else np.log(2))
+
+
+def test_a_pool_refuses_a_loss_that_it_is_not_made_for():
+    for batch, loss, said in (
+        (hardest([0, 1], 2), PrototypeLoss(), "PrototypeLoss takes classes, this batch is made of pairs or"),
+        (
+            prototypes([0, 1], 2),
+            TripletLoss(1.0),
+            "TripletLoss takes triplets, this batch is made of classes",
+        ),
+    ):
+        (part,) = batch.draw(generator())
+        with pytest.raises(InputError, match=said):
+            batch.score(loss, part, outputs_of(part), None)

@@ -7,7 +7,7 @@ import torch
 from pool_of_classes import C, samples
 
 from siamese_lib.batches import Batch, LiteralPairs, LiteralTriplets, Loss
-from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
+from siamese_lib.losses import ContrastiveLoss, MetricLoss, PrototypeLoss, TripletLoss
 from siamese_lib.mining import (
     AutoClustering,
     AutoProbabilistic,
@@ -18,7 +18,14 @@ from siamese_lib.mining import (
     UniformNegatives,
     UniformPositives,
 )
-from siamese_lib.pools import ClassesAlone, ClassesWithNegatives, HardestNegatives, Pool, SampledNegatives
+from siamese_lib.pools import (
+    ClassesAlone,
+    ClassesWithNegatives,
+    HardestNegatives,
+    Pool,
+    PoolPrototypes,
+    SampledNegatives,
+)
 
 PARTS = samples(), UniformPositives(C), UniformNegatives(C)
 MADE = {
@@ -28,12 +35,13 @@ MADE = {
         EqualGroups(AutoProbabilistic(C), torch.arange(C) % 3),
     ],
     NegativeSampler: [UniformNegatives(C), AutoClustering(C), DistanceBased(C)],
-    Loss: [ContrastiveLoss(1.0), TripletLoss(1.0), MetricLoss()],
+    Loss: [ContrastiveLoss(1.0), TripletLoss(1.0), MetricLoss(), PrototypeLoss()],
     Batch: [
         LiteralTriplets(*PARTS, size=6, chunk=9),
         LiteralPairs(*PARTS, size=6, chunk=9),
         Pool(PARTS[0], ClassesWithNegatives(*PARTS[1:], 4), SampledNegatives(), k=2),
         Pool(PARTS[0], ClassesAlone(*PARTS[1:], 4), HardestNegatives(), k=2),
+        Pool(PARTS[0], ClassesAlone(*PARTS[1:], 4), PoolPrototypes(), k=2),
     ],
 }
 

@@ -13,7 +13,7 @@ from siamese_lib.data.bank import ImageBank
 from siamese_lib.experiments.config import RunConfig
 from siamese_lib.experiments.datasets import TrainingData
 from siamese_lib.experiments.test_sets import accuracy_of, references_of
-from siamese_lib.losses import ContrastiveLoss, MetricLoss, TripletLoss
+from siamese_lib.losses import ContrastiveLoss, MetricLoss, PrototypeLoss, TripletLoss
 from siamese_lib.mining import (
     AutoClustering,
     AutoProbabilistic,
@@ -31,6 +31,7 @@ from siamese_lib.pools import (
     ClassesWithNegatives,
     HardestNegatives,
     Pool,
+    PoolPrototypes,
     SampledNegatives,
 )
 from siamese_lib.runtime import Processes, deterministic, keep_memory, seeded_generator
@@ -38,8 +39,10 @@ from siamese_lib.statistics import ClassStatistics
 from siamese_lib.training import Forward, Optimiser, Plan, Trainer, Validate, adam
 
 
-def make_loss(config: RunConfig) -> ContrastiveLoss | TripletLoss | MetricLoss:
+def make_loss(config: RunConfig) -> ContrastiveLoss | TripletLoss | MetricLoss | PrototypeLoss:
     """The loss of a configuration."""
+    if config.loss == "prototype":
+        return PrototypeLoss()
     if config.loss == "metric":
         return MetricLoss(config.rho, config.tau, config.xi, config.alpha, third=config.third)
     return {"contrastive": ContrastiveLoss, "triplet": TripletLoss}[config.loss](config.alpha)
@@ -77,7 +80,8 @@ def make_batch(config: RunConfig, labels: torch.Tensor, groups: torch.Tensor | N
     elif config.batch in ("pooled-hard", "pooled-near"):
         kind = ClassesAlone if config.batch == "pooled-hard" else ClassesWithImpostors
         filling = kind(positives, negatives, 2 * config.pool_classes)
-        batch = Pool(samples, filling, HardestNegatives(config.widening), k)
+        scoring = PoolPrototypes() if config.loss == "prototype" else HardestNegatives(config.widening)
+        batch = Pool(samples, filling, scoring, k)
     else:
         literal = LiteralPairs if make_loss(config).takes == "pairs" else LiteralTriplets
         batch = literal(samples, positives, negatives, config.triplets, config.chunk, hard)

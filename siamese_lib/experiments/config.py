@@ -19,6 +19,7 @@ MARGINS = {
     "metric": 10.0,
     "contrastive": 10.0,
     "triplet": 10.0,
+    "prototype": 0.0,  # it has none
 }  # the paper gives 10 for the metric loss only
 CHOICES = {
     "loss": LOSSES,
@@ -78,7 +79,7 @@ class RunConfig:
     protocol: str = ""  # Omniglot: drawers, alphabets (siamese_lib.data.omniglot_splits); empty: Hangul
     split_seed: int = 0  # which drawers train, validate and test
     # loss (Eq. 1, 2, 5, 6)
-    loss: str = "metric"  # metric, contrastive, triplet
+    loss: str = "metric"  # metric, contrastive, triplet; prototype (ours)
     alpha: float = 10.0
     rho: float = 0.1
     tau: float = 1.0
@@ -168,6 +169,11 @@ def make_config(
     values |= MININGS[parsed.mining] | of_profile.settings | of_profile.of_table.get(table, {})
     if batch is not None:
         values["batch"] = choose("batch", batch, BATCHES)
+    if parsed.loss == "prototype" and values["batch"] not in OWN_NEGATIVES:
+        raise InputError(
+            f"row={row!r}: the prototype loss meets all classes of a pool, which batch {values['batch']} has "
+            f"not; take batch {' or '.join(OWN_NEGATIVES)}"
+        )
     if values["batch"] in OWN_NEGATIVES:
         if not parsed.runs_with(values["batch"]):
             free = [name for name in MININGS if Row.parse(name).runs_with(values["batch"])]

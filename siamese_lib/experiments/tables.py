@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from siamese_lib.data.omniglot_splits import PROTOCOLS
 from siamese_lib.errors import InputError
 
-LOSSES = ("metric", "contrastive", "triplet")
+LOSSES = ("metric", "contrastive", "triplet", "prototype")  # the last one is ours
 # How the classes of a row are mined (Section 6), as fields of RunConfig. gamma as the paper's best: 1 alone,
 # 2 with clustering.
 MININGS = {
@@ -66,9 +66,11 @@ class Row:
 
     def runs_with(self, batch: str) -> bool:
         """Whether the row can be run with a batch: one that chooses the negatives itself excludes a negative
-        sampler.
+        sampler, and the prototype loss needs one: it has no sampled negatives.
         """
-        return batch not in OWN_NEGATIVES or "negatives" not in MININGS[self.mining]
+        if batch in OWN_NEGATIVES:
+            return "negatives" not in MININGS[self.mining]
+        return self.loss != "prototype"
 
 
 @dataclass(frozen=True)

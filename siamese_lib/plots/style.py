@@ -34,8 +34,13 @@ ROW_MARKERS = {
     "hard": "v",
     "distance": "P",
 }
-LINES = {"metric": "-", "contrastive": "--", "triplet": ":"}
-SHADES = {"metric": ("white", 0.0), "contrastive": ("black", 0.4), "triplet": ("white", 0.4)}
+LINES = {"metric": "-", "contrastive": "--", "triplet": ":", "prototype": "-."}
+SHADES = {
+    "metric": ("white", 0.0),
+    "contrastive": ("black", 0.4),
+    "triplet": ("white", 0.4),
+    "prototype": ("black", 0.65),
+}
 INK, MUTED, PALE = "#262626", "#737373", "#D9D9D9"
 ANCHOR, POSITIVE, NEGATIVE = PALETTE[0], PALETTE[2], PALETTE[1]  # the three images of a triplet
 

@@ -54,10 +54,19 @@ def test_every_profile_makes_a_config(profile):
         (
             {"table": "table2", "row": "random"},
             "row='random': this table names the loss; "
-            "choose one of metric/random, contrastive/random, triplet/random$",
+            "choose one of metric/random, contrastive/random, triplet/random, prototype/random$",
         ),
         (
             {"table": "table2", "row": "metric/auto-clustering", "batch": "pooled-near"},
+            "batch pooled-near takes its own negatives",
+        ),
+        (
+            {"row": "prototype/random"},
+            "the prototype loss meets all classes of a pool, which batch pooled has not; take batch "
+            "pooled-hard or pooled-near",
+        ),
+        (
+            {"row": "prototype/auto-clustering", "batch": "pooled-near"},
             "batch pooled-near takes its own negatives",
         ),
         ({"profile": "huge"}, "profile='huge' is unknown; choose one of smoke, quick"),
@@ -115,6 +124,12 @@ def test_batches_with_negatives_of_their_own():
         match="batch pooled-hard takes its own negatives; choose one of random, auto-prob",
     ):
         make_config("table3", "auto-clustering", "quick", "pooled-hard")
+
+
+def test_the_prototype_loss_runs_where_a_pool_is_all_negatives():
+    config = make_config("table3", "prototype/auto-probabilistic", "quick", "pooled-near")
+    assert (config.loss, config.negatives, config.alpha) == ("prototype", "nearest", 0.0)
+    assert make_config("table4", "prototype/random", "best").loss == "prototype"
 
 
 def test_table_4_has_a_network_for_each_split():
