@@ -4,10 +4,11 @@
                                           siamese_lib.experiments.profiles follow its best lines
     python -m benchmarks.rates omniglot   writes rates_omniglot.csv: reading `drawers`, its validation drawers
     python -m benchmarks.rates full       writes rates_full.csv: Table 2's 11,172 classes
+    python -m benchmarks.rates best       writes rates_best.csv: profile `best`, 200,000 images
     python -m benchmarks.rates --jobs 1   one run at a time (default: one on each processor, a thread each)
 
-80,000 images each. Nothing is timed. The seed is used by no table. Finished runs are kept in
-runs/benchmarks/.
+80,000 images each where nothing else is said. Nothing is timed. The seed is used by no table. Finished runs
+are kept in runs/benchmarks/.
 """
 
 from benchmarks.common import command_line, run_grid
@@ -106,7 +107,20 @@ FULL = [
     *_ours("contrastive/auto-clustering", "pooled", 3e-3, 1e-2, table="table2"),
     *_ours("metric/random", "pooled", 1e-2, 2e-2, table="table2"),
 ]
-GRIDS = {"hangul": ("rates", GRID), "omniglot": ("rates_omniglot", OMNIGLOT), "full": ("rates_full", FULL)}
+BEST = {"images": 200_000, "shift": 0.12, "scan_share": 0.5}
+WIDE = BEST | {"faces": "train-wide"}
+LONGER = [
+    *_ours("prototype/random", NEAR, 1e-2, 2e-2, 4e-2, pool_classes=32, **WIDE),
+    *_ours("prototype/random", NEAR, 2e-2, pool_classes=32, **BEST),
+    *_ours("prototype/random", NEAR, 2e-2, pool_classes=16, **WIDE),
+    *_ours("triplet/random", NEAR, 2e-2, pool_classes=16, **WIDE),
+]
+GRIDS = {
+    "hangul": ("rates", GRID),
+    "omniglot": ("rates_omniglot", OMNIGLOT),
+    "full": ("rates_full", FULL),
+    "best": ("rates_best", LONGER),
+}
 
 
 def measure(method: str, settings: dict, device) -> list[dict]:

@@ -1,15 +1,16 @@
 """Networks to take away: weights, ideal vectors and classes of a published run, in one safetensors file."""
 
+import contextlib
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from siamese_lib.data.framing import frame, tight
+from siamese_lib.data.pictures import framed
 from siamese_lib.errors import InputError
 from siamese_lib.evaluation import nearest
 from siamese_lib.files import atomic_write, results_folder
@@ -23,7 +24,6 @@ LOSSES = {
     "triplet": TripletLoss(0.0),
     "prototype": PrototypeLoss(),
 }
-INK = 64  # of 255: what is fainter does not widen the box that is framed
 CARD = ("record", "loss", "framing", "classes")  # what a card must have
 
 
@@ -45,11 +45,7 @@ class Pretrained:
 
     def framed(self, glyphs: Iterable[np.ndarray]) -> Tensor:
         """Glyphs of any size, uint8 (H, W) with ink = 255 -> (n, 37, 37), as the network was trained."""
-        found = []
-        for glyph in glyphs:
-            cropped, heights, widths = tight(glyph[None], INK)
-            found.append(frame(cropped, heights, widths, self.card["framing"]))
-        return torch.cat(found)
+        return framed(glyphs, self.card["framing"])
 
     def embed(self, images: Tensor) -> Tensor:
         """uint8 images (n, 37, 37), ink = 255, framed as `card["framing"]` says -> (n, 25)."""
@@ -84,31 +80,72 @@ def load_pretrained(name: str = "hangul-2350") -> Pretrained:
     Raises:
         InputError: an unknown name, or a file that is not there or damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = path_of(name)
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-            card = json.loads(file.metadata()["card"])
+    if not path.exists():
+        raise InputError(
+            f"{path} is not there; make it of a finished run: "
+            f"python -m siamese_lib publish ID --pretrained {name}"
+        )
+    with reading(path, "`git checkout` it again"):
+        tensors, card = read_card(path, CARD)
         centroids = tensors.pop("centroids")
-        if missing := [key for key in CARD if key not in card]:
-            raise ValueError(f"its card lacks {', '.join(missing)}")
         network = EmbeddingNet()
         network.load_state_dict(tensors)
         if centroids.shape != (len(card["classes"]), network.linear.out_features):
             raise ValueError(f"{len(card['classes'])} classes with centroids {tuple(centroids.shape)}")
-    except FileNotFoundError:
-        raise InputError(
-            f"{path} is not there; make it of a finished run: "
-            f"python -m siamese_lib publish ID --pretrained {name}"
-        ) from None
+    return Pretrained(network.eval(), centroids, card.pop("classes"), card)
+
+
+@contextlib.contextmanager
+def reading(path: Path, remedy: str) -> Iterator[None]:
+    """Whatever a file that is damaged, or another's, makes safetensors, json and torch raise becomes an
+    InputError.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except InputError:
+        raise
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         said = " ".join(str(error).split())
-        raise InputError(
-            f"{path} cannot be read ({type(error).__name__}: {said}); `git checkout` it again"
-        ) from error
-    return Pretrained(network.eval(), centroids, card.pop("classes"), card)
+        raise InputError(f"{path} cannot be read ({type(error).__name__}: {said}); {remedy}") from error
+
+
+def read_card(path: Path, keys: Iterable[str]) -> tuple[dict[str, Tensor], dict]:
+    """Tensors and card of a file of `write_card`; ValueError where the card lacks one of the keys or belongs
+    to other tensors.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+        card = json.loads(file.metadata()["card"])
+    if missing := [key for key in (*keys, "sha256") if key not in card]:
+        raise ValueError(f"its card lacks {', '.join(missing)}")
+    if card.pop("sha256") != _sha256(tensors, card):
+        raise ValueError("it was changed after it was written")
+    return tensors, card
+
+
+def write_card(path: Path, tensors: Mapping[str, Tensor], card: dict) -> None:
+    """Write tensors with a card that is ready for JSON, and the fingerprint of both; the card is one metadata
+    key, as the order of several varies.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {key: value.cpu().contiguous() for key, value in tensors.items()}
+    card = card | {"sha256": _sha256(tensors, card)}
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, {"card": json.dumps(card, ensure_ascii=False, sort_keys=True)})
+
+
+def _sha256(tensors: Mapping[str, Tensor], card: dict) -> str:
+    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
+    for key in sorted(tensors):
+        digest.update(f"{key} {tensors[key].dtype} {tuple(tensors[key].shape)}".encode())
+        digest.update(tensors[key].numpy())
+    return digest.hexdigest()
 
 
 def save_pretrained(name: str, weights: Mapping[str, Tensor], centroids: Tensor, card: dict) -> Path:
@@ -118,12 +155,8 @@ def save_pretrained(name: str, weights: Mapping[str, Tensor], centroids: Tensor,
         name: see `load_pretrained`.
         weights: state of an EmbeddingNet.
         centroids: (C, 25) ideal vectors.
-        card: ready for JSON, with all of CARD; it is one metadata key, as the order of several varies.
+        card: ready for JSON, with all of CARD.
     """
-    from safetensors.torch import save_file
-
     path = path_of(name)
-    tensors = {key: value.cpu().contiguous() for key, value in {**weights, "centroids": centroids}.items()}
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, {"card": json.dumps(card, ensure_ascii=False, sort_keys=True)})
+    write_card(path, {**weights, "centroids": centroids}, card)
     return path

@@ -1,12 +1,13 @@
 """The machine under a run: device, processes (torchrun), settings that change no number, compilation."""
 
+import contextlib
 import ctypes
 import datetime
 import functools
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -180,6 +181,22 @@ def deterministic(device: torch.device) -> None:
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     # By default this mode also fills every new tensor, which is lost time: none is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Same bits from the same seed, and afterwards torch's own settings as they were."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        deterministic(device)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before, warn_only=warned)
+            torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 def compiled(model: nn.Module, try_it: Callable[[nn.Module], object]) -> nn.Module:

@@ -35,6 +35,7 @@ SMALL = {
 COLUMNS = {
     "rates": "mining loss batch optimiser pool_images rate other images seed accuracy clean",
     "rates_full": "mining loss batch optimiser pool_images rate other images seed accuracy clean",
+    "rates_best": "mining loss batch optimiser pool_images rate other images seed accuracy clean",
     "rates_omniglot": "mining loss batch optimiser pool_images rate other images seed accuracy",
     "step": "device threads batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
     "time_to_accuracy": "method target seconds_median images_median seeds reached",

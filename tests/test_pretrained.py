@@ -62,13 +62,15 @@ def test_glyphs_of_any_size_are_framed_as_in_training(stored):
     assert (framed[0, 1:-1, 1:-1] == 255).all()  # square
 
 
-def rewritten(path, change) -> None:
+def rewritten(path, change, again: bool = True) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
     with safe_open(path, "pt") as file:
         tensors, card = {k: file.get_tensor(k) for k in file.keys()}, json.loads(file.metadata()["card"])
     change(tensors, card)
+    if again:
+        card["sha256"] = pretrained._sha256(tensors, {k: v for k, v in card.items() if k != "sha256"})
     save_file(tensors, path, {"card": json.dumps(card)})
 
 
@@ -84,6 +86,20 @@ def rewritten(path, change) -> None:
 def test_damaged_files_are_refused(stored, change, message):
     rewritten(stored, change)
     with pytest.raises(InputError, match=f"hangul-2350.safetensors cannot be read .*{message}"):
+        pretrained.load_pretrained()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensors, card: card.update(classes=["다", "나", "가"]),
+        lambda tensors, card: tensors["linear.bias"].add_(0.5),
+        lambda tensors, card: card.update(sha256="0" * 64),
+    ],
+)
+def test_a_file_that_was_changed_is_refused(stored, change):
+    rewritten(stored, change, again=False)
+    with pytest.raises(InputError, match="cannot be read .*it was changed after it was written"):
         pretrained.load_pretrained()
 
 

@@ -4,11 +4,13 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from siamese_lib.data.framing import frame, tight
 from siamese_lib.errors import InputError
 from siamese_lib.files import read_bytes
 
@@ -20,6 +22,7 @@ LARGEST = 100_000_000  # bytes of a picture file
 CONTRAST = 24  # grey levels between paper and ink, at least
 NOISE = 0.1  # share of the contrast that counts as paper
 INKS = ("dark", "light")
+INK = 64  # of 255: what is fainter does not widen the box that is framed
 
 
 def read_glyph(path: str | os.PathLike, ink: str | None = None) -> np.ndarray:
@@ -64,6 +67,15 @@ def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture
         )
     share = (paper - grey if dark else grey - paper) / contrast
     return np.where(share < NOISE, 0, np.clip(255 * share + 0.5, 0, 255)).astype(np.uint8)
+
+
+def framed(glyphs: Iterable[np.ndarray], framing: str) -> torch.Tensor:
+    """Glyphs of any size, uint8 (H, W) with ink = 255 -> uint8 (n, 37, 37), framed as `framing` says."""
+    found = []
+    for glyph in glyphs:
+        cropped, heights, widths = tight(glyph[None], INK)
+        found.append(frame(cropped, heights, widths, framing))
+    return torch.cat(found)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,347 @@
+"""An alphabet of one's own: siamese network and nearest ideal vector as a scikit-learn estimator."""
+
+import contextlib
+import functools
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from torch import Tensor
+
+from siamese_lib import runtime
+from siamese_lib.augment import Augmentation, ScanAugmentation
+from siamese_lib.batches import ClassSamples
+from siamese_lib.data.samples import PIXELS, as_rows, drawn
+from siamese_lib.errors import InputError
+from siamese_lib.evaluation import nearest
+from siamese_lib.losses import PrototypeLoss
+from siamese_lib.mining import DistanceBased, UniformPositives
+from siamese_lib.model import EmbeddingNet, embed
+from siamese_lib.optimiser import SOAP
+from siamese_lib.pools import ClassesWithImpostors, Pool, PoolPrototypes
+from siamese_lib.pretrained import LOSSES, load_pretrained, read_card, reading, write_card
+from siamese_lib.training import Plan, Trainer
+
+POOL_CLASSES, POOL_SAMPLES, IMPOSTORS = 64, 4, 3  # as in profile `best`
+UPDATES = 10
+COMPILED = 50_000  # images from which on compiling the network pays
+SHIFT = 0.12
+
+
+class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
+    """Reads a character by the nearest ideal vector (Eq. 8) of a network that it trains on the samples.
+
+    X is one of
+    - a list of pictures of one character each, grey arrays (H, W) or paths, of any size; they are framed;
+    - framed images (n, 37, 37), ink = 255, or their flat rows (n, 1369);
+    - a table of other numbers (n, m): a row is drawn as m squares, and is not augmented.
+    Numbers that are not uint8 are scaled: least and largest of the training set become paper and ink.
+
+    Args:
+        images: how many images are trained on; 2,350 syllables in eight typefaces want 200,000.
+        rate: highest learning rate.
+        scan_share: share of the images that look scanned (augment.ScanAugmentation).
+        framing: of pictures, `square` (stretched) or `aspect` (proportions kept).
+        ink: of pictures, `dark` or `light`; None: found for each.
+        unknown: answer of `predict` where the nearest ideal vector is farther than `threshold_`; None: there
+            always is an answer.
+        device: `cpu`, `cuda`; None: CUDA where there is one.
+        random_state: of weights and batches.
+        verbose: whether to show a bar.
+
+    Attributes:
+        classes_: (C,) labels, sorted.
+        centroids_: (C, 25) their ideal vectors.
+        counts_: (C,) samples behind each.
+        threshold_: see `choose_threshold`; inf before it.
+        network_: the EmbeddingNet.
+
+    Raises:
+        InputError: pictures or numbers that cannot be used; the message says which.
+    """
+
+    def __init__(
+        self,
+        images: int = 100_000,
+        rate: float = 1e-2,
+        scan_share: float = 0.5,
+        framing: str = "square",
+        ink: str | None = None,
+        unknown: object = None,
+        device: str | None = None,
+        random_state: int | None = 0,
+        verbose: bool = False,
+    ) -> None:
+        self.images = images
+        self.rate = rate
+        self.scan_share = scan_share
+        self.framing = framing
+        self.ink = ink
+        self.unknown = unknown
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y) -> "SiameseClassifier":
+        """Train a network on samples of two classes or more.
+
+        Args:
+            X: see above.
+            y: (n,) labels.
+        """
+        rows, y = validate_data(self, as_rows(X, self.framing, self.ink), y, dtype="numeric")
+        labels, numbers = _distinct(y)
+        if len(labels) < 2:
+            raise InputError(f"y has one class, {_name(labels[0])}; give samples of two classes or more")
+        self._range = (0.0, 255.0) if rows.dtype == np.uint8 else (float(rows.min()), float(rows.max()))
+        self.loss_ = "prototype"
+        images = self._drawn(rows)
+        self.network_ = self._trained(images, torch.from_numpy(numbers))
+        self.classes_, self.threshold_ = labels, math.inf
+        self._sums = np.zeros((len(labels), self.network_.linear.out_features))
+        self.counts_ = np.zeros(len(labels), np.int64)
+        self._add(images, numbers)
+        return self
+
+    def partial_fit(self, X, y, classes=None) -> "SiameseClassifier":
+        """Add samples, of known classes or of new ones: ideal vectors move or are added, nothing is trained.
+
+        Before `fit` it is `fit`.
+
+        Args:
+            X: see above.
+            y: (n,) labels.
+            classes: all labels that may come; not needed, and checked where given.
+        """
+        if classes is not None and len(strange := np.setdiff1d(y, classes)):
+            raise InputError(f"y has {_name(strange[0])}, none of the {len(classes)} classes given")
+        if not hasattr(self, "network_"):
+            return self.fit(X, y)
+        rows, y = validate_data(self, as_rows(X, self.framing, self.ink), y, dtype="numeric", reset=False)
+        labels, _ = _distinct(y)
+        if (labels.dtype.kind in "US") != (self.classes_.dtype.kind in "US"):
+            raise InputError(
+                f"y has labels such as {_name(labels[0])}, the classes so far are such as "
+                f"{_name(self.classes_[0])}; give labels of one type"
+            )
+        every = np.union1d(self.classes_, labels)
+        place, sums, counts = np.searchsorted(every, self.classes_), self._sums, self.counts_
+        self._sums = np.zeros((len(every), sums.shape[1]))
+        self.counts_ = np.zeros(len(every), np.int64)
+        self._sums[place], self.counts_[place], self.classes_ = sums, counts, every
+        self._add(self._drawn(rows), np.searchsorted(every, y))
+        return self
+
+    def add_classes(self, X, y) -> "SiameseClassifier":
+        """`partial_fit` with new classes only: InputError where one of y is known already."""
+        check_is_fitted(self)
+        if len(known := np.intersect1d(y, self.classes_)):
+            raise InputError(
+                f"{_name(known[0])} is a class already; partial_fit adds samples to classes that there are"
+            )
+        return self.partial_fit(X, y)
+
+    def choose_threshold(self, X, y, kept: float = 0.95) -> "SiameseClassifier":
+        """Set `threshold_` so that of validation samples that are read right a share `kept` stays known.
+
+        Args:
+            X, y: samples that were not trained on.
+            kept: share, 0 to 1.
+
+        Raises:
+            InputError: none of them is read right, or another share.
+        """
+        if not 0 < kept <= 1:
+            raise InputError(f"kept={kept!r}: a share, above 0 and at most 1")
+        answers, distances = self.predict_top_k(X, 1)
+        right = answers[:, 0] == np.asarray(y)
+        if not right.any():
+            raise InputError(f"none of the {len(right)} samples is read right, so they set no threshold")
+        self.threshold_ = float(np.quantile(distances[right, 0], kept))
+        return self
+
+    def predict(self, X) -> np.ndarray:
+        """(n,) labels; `unknown` where that is set and the nearest ideal vector is beyond `threshold_`."""
+        answers, distances = self.predict_top_k(X, 1)
+        if self.unknown is None:
+            return answers[:, 0]
+        return np.where(distances[:, 0] <= self.threshold_, answers[:, 0], self.unknown)
+
+    def predict_top_k(self, X, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest classes (n, k), nearest first, and their distances (n, k); fewer where there are."""
+        x = torch.from_numpy(self.transform(X))
+        centroids = torch.from_numpy(self.centroids_)
+        numbers, _ = nearest(x, centroids, min(k, len(centroids)))
+        distances = torch.linalg.vector_norm(x[:, None] - centroids[numbers], dim=2)
+        return self.classes_[numbers.numpy()], distances.numpy()
+
+    def transform(self, X) -> np.ndarray:
+        """(n, 25) float32: the embeddings, in whose space distances are taken."""
+        check_is_fitted(self)
+        rows = validate_data(self, as_rows(X, self.framing, self.ink), dtype="numeric", reset=False)
+        return self._embedded(self._drawn(rows)).numpy()
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """Share of samples that are read right; InputError for a label that is no class."""
+        check_is_fitted(self)
+        known = self.classes_ if self.unknown is None else np.append(self.classes_, self.unknown)
+        if len(strange := np.setdiff1d(y, known)):
+            raise InputError(
+                f"y has {_name(strange[0])}, which is none of the {len(self.classes_)} classes; "
+                "add it with add_classes, or leave it out"
+            )
+        return super().score(X, y, sample_weight)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write everything into one safetensors file; with as many threads `load` gives the same bits.
+
+        Raises:
+            InputError: labels that are neither text nor numbers.
+        """
+        check_is_fitted(self)
+        labels = self.classes_.tolist()
+        if not all(isinstance(label, (str, int, float)) for label in labels):
+            raise InputError(f"labels such as {_name(labels[0])} cannot be saved; give text or numbers")
+        card = {
+            "parameters": self.get_params(),
+            "classes": labels,
+            "type": self.classes_.dtype.str if self.classes_.dtype.kind != "O" else "O",
+            "loss": self.loss_,
+            "range": self._range,
+            "features": self.n_features_in_,
+            "threshold": None if math.isinf(self.threshold_) else self.threshold_,
+        }
+        tensors = {"sums": torch.from_numpy(self._sums), "counts": torch.from_numpy(self.counts_)}
+        write_card(Path(path), self.network_.state_dict() | tensors, card)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, classes=None) -> "SiameseClassifier":
+        """A classifier from a file of `save`.
+
+        Args:
+            path: of the file.
+            classes: the alphabet that is expected, in any order; None: whatever is there.
+
+        Raises:
+            InputError: no such file, a damaged or changed one, or another alphabet.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise InputError(f"{path} is not there; give a file that SiameseClassifier.save has written")
+        keys = ("parameters", "classes", "type", "loss", "range", "features", "threshold")
+        with reading(path, "save the classifier again"):
+            tensors, card = read_card(path, keys)
+            found = cls(**card["parameters"])
+            found._sums, found.counts_ = (tensors.pop(name).numpy() for name in ("sums", "counts"))
+            found.network_ = EmbeddingNet()
+            found.network_.load_state_dict(tensors)
+            found.network_.eval()
+            found.classes_ = np.array(card["classes"], card["type"])
+            found._range, found.loss_ = tuple(card["range"]), card["loss"]
+            found.n_features_in_ = card["features"]
+            found.threshold_ = math.inf if card["threshold"] is None else card["threshold"]
+        if classes is not None and set(classes) != set(found.classes_.tolist()):
+            raise InputError(
+                f"{path} knows another alphabet: {len(found.classes_)} classes such as "
+                f"{_name(found.classes_[0])}, {len(set(classes))} such as {list(classes)[0]!r} were expected"
+            )
+        return found
+
+    @classmethod
+    def from_pretrained(cls, name: str = "hangul-2350") -> "SiameseClassifier":
+        """A classifier of a pretrained network (siamese_lib.load_pretrained), to read with or to add to.
+
+        Its ideal vectors count as of one sample each.
+        """
+        given = load_pretrained(name)
+        found = cls(framing=given.card["framing"])
+        order = np.argsort(given.classes)
+        found.classes_ = np.array(given.classes)[order]
+        found._sums, found.counts_ = given.centroids.double().numpy()[order], np.ones(len(order), np.int64)
+        found.network_, found.loss_, found._range = given.network, given.card["loss"], (0.0, 255.0)
+        found.n_features_in_, found.threshold_ = PIXELS, math.inf
+        return found
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    @property
+    def centroids_(self) -> np.ndarray:
+        return (self._sums / self.counts_[:, None]).astype(np.float32)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._sums.shape[1]
+
+    def _drawn(self, rows: np.ndarray) -> Tensor:
+        return torch.from_numpy(drawn(rows, *self._range))
+
+    def _trained(self, images: Tensor, labels: Tensor) -> EmbeddingNet:
+        device, count = runtime.choose_device(self.device), int(labels.max()) + 1
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        pictures = self.n_features_in_ == PIXELS
+        scan = ScanAugmentation(self.scan_share) if pictures and self.scan_share else None
+        augment = Augmentation(shift=SHIFT, scan=scan) if pictures else Augmentation(probability=0.0)
+        impostors = min(IMPOSTORS, count - 1)
+        classes = POOL_CLASSES // (impostors + 1) * (impostors + 1)
+        filling = ClassesWithImpostors(UniformPositives(count), DistanceBased(count, impostors), classes)
+        images, labels = images.to(device), labels.to(device)
+        batch = Pool(ClassSamples(labels, count), filling, PoolPrototypes(), POOL_SAMPLES).to(device)
+        steps = -(-self.images // batch.images_a_step)
+        plan = Plan(steps=steps, updates=min(UPDATES, steps), learning_rate=self.rate, statistics_samples=2)
+        with runtime.seeded(seed, device):
+            trainer = Trainer(
+                model=EmbeddingNet().to(device),
+                loss=PrototypeLoss().to(device),
+                batch=batch,
+                images=images,
+                labels=labels,
+                plan=plan,
+                augment=augment,
+                generator=runtime.seeded_generator(seed, device),
+                optimiser=functools.partial(SOAP, lr=self.rate),
+                compiled=self.images >= COMPILED,
+            )
+            with _bar(self.images, self.verbose) as advance:
+                for line in trainer.periods():
+                    advance(line)
+        return trainer.model.cpu().eval()
+
+    def _embedded(self, images: Tensor) -> Tensor:
+        space = LOSSES[self.loss_].space
+        return embed(lambda x: space(self.network_(x)), images)
+
+    def _add(self, images: Tensor, numbers: np.ndarray) -> None:
+        np.add.at(self._sums, numbers, self._embedded(images).double().numpy())
+        self.counts_ += np.bincount(numbers, minlength=len(self.counts_))
+
+
+def _distinct(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    check_classification_targets(y)
+    return np.unique(column_or_1d(y), return_inverse=True)
+
+
+def _name(label: object) -> str:
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+@contextlib.contextmanager
+def _bar(images: int, shown: bool) -> Iterator[object]:
+    from tqdm import tqdm
+
+    with tqdm(total=images, unit="img", unit_scale=True, disable=not shown, ascii=True) as bar:
+
+        def advance(line: dict) -> None:
+            bar.set_postfix_str(f"loss {line['loss']:.3g}, misread in training {line['active']:.0%}")
+            bar.update(min(line["images"], images) - bar.n)
+
+        yield advance

@@ -1,0 +1,77 @@
+"""What an estimator is given, as rows of numbers and as images: pictures, framed images, tables."""
+
+import math
+import os
+
+import numpy as np
+import torch
+from torch.nn.functional import adaptive_avg_pool2d
+
+from siamese_lib.data.pictures import framed, on_black, read_glyph
+from siamese_lib.errors import InputError
+from siamese_lib.model import SIDE
+
+PIXELS = SIDE * SIDE
+
+
+def as_rows(X, framing: str, ink: str | None):
+    """Pictures and framed images as flat rows (n, 1369); whatever is none of these as it is.
+
+    Args:
+        X: a list of grey pictures of any size, arrays (H, W) or paths; or framed images (n, 37, 37).
+        framing: of the pictures, see siamese_lib.data.framing.frame.
+        ink: of the pictures, see siamese_lib.data.pictures.read_glyph.
+
+    Raises:
+        InputError: colour images, or others that are no pictures of one character.
+    """
+    if isinstance(X, (list, tuple)) and len(X) and _is_picture(X[0]):
+        glyphs = [_glyph(picture, number, ink) for number, picture in enumerate(X)]
+        return framed(glyphs, framing).numpy().reshape(len(glyphs), PIXELS)
+    shape = tuple(getattr(X, "shape", ()))
+    if len(shape) < 3:
+        return X
+    if shape[1:] != (SIDE, SIDE):
+        what = "colour images" if len(shape) == 4 else "images"
+        raise InputError(
+            f"X holds {what} {shape}; give grey ones (n, {SIDE}, {SIDE}), or a list of grey pictures of any "
+            "size"
+        )
+    return np.reshape(X, (len(X), PIXELS))
+
+
+def _is_picture(x: object) -> bool:
+    return isinstance(x, (str, os.PathLike)) or (isinstance(x, np.ndarray) and x.ndim in (2, 3))
+
+
+def _glyph(picture, number: int, ink: str | None) -> np.ndarray:
+    if isinstance(picture, (str, os.PathLike)):
+        return read_glyph(picture, ink)
+    if isinstance(picture, np.ndarray) and picture.ndim == 2 and picture.size:
+        return on_black(picture, ink, f"picture {number}")
+    if isinstance(picture, np.ndarray):
+        what = f"is {'a colour image' if picture.ndim == 3 else 'empty'}, {picture.shape}"
+    else:
+        what = f"is a {type(picture).__name__}"
+    raise InputError(f"picture {number} {what}; give grey levels (height, width), or the path of a picture")
+
+
+def drawn(rows: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Rows of numbers (n, m) -> uint8 images (n, 37, 37).
+
+    Of 1,369 numbers each is a pixel. Fewer are drawn as squares, row by row, of more some share a pixel.
+
+    Args:
+        rows: any numbers.
+        low, high: the numbers that are paper (0) and ink (255); what lies beyond them is cut.
+    """
+    if rows.dtype != np.uint8 or (low, high) != (0, 255):
+        share = (rows.astype(np.float64) - low) / ((high - low) or 1.0)
+        rows = np.clip(255 * share + 0.5, 0, 255).astype(np.uint8)
+    if rows.shape[1] == PIXELS:
+        return rows.reshape(-1, SIDE, SIDE).copy()
+    side = math.ceil(math.sqrt(rows.shape[1]))
+    squares = np.zeros((len(rows), side * side), np.float32)
+    squares[:, : rows.shape[1]] = rows
+    images = adaptive_avg_pool2d(torch.from_numpy(squares).view(-1, side, side), (SIDE, SIDE))
+    return (images + 0.5).to(torch.uint8).numpy()
