@@ -47,12 +47,6 @@ def the_only(values) -> object:
     return value
 
 
-def gain(row: str) -> float:
-    """Points of a row of Table 3 above `random`, on simulated scans in profile `quick`."""
-    lines = csv("table3", dataset="phd08-sim", profile="quick", batch="pooled").set_index("row")
-    return float(lines.accuracy_mean[row] - lines.accuracy_mean["random"])
-
-
 def weights() -> int:
     return sum(p.numel() for p in EmbeddingNet().parameters())
 
@@ -98,26 +92,15 @@ CLAIMS = {
         ("Python {} or newer", lambda: [python_version()]),
         ("Table 3, {} Hangul syllables", lambda: [classes("table3")]),
         ("and {} % interval over seeds", lambda: [confidence()]),
-        ("after minutes on {} core each", lambda: [cores()]),
-        (
-            "`auto-clustering` reads {:.0f} points more than `random`, with auto-probabilistic mining beside "
-            "it {:.0f}. What `auto-probabilistic` adds alone ({:+.1f} points) one seed",
-            lambda: [
-                gain(row)
-                for row in (
-                    "auto-clustering",
-                    "auto-probabilistic+auto-clustering",
-                    "auto-probabilistic",
-                )
-            ],
-        ),
+        ("after minutes on {} core", lambda: [cores()]),
+        ("where the {} % interval lies above", lambda: [confidence()]),
         ("puts {} syllables", lambda: [classes("table3")]),
         ("runs notebooks {} to {} in profile", lambda: [p.stem[:2] for p in notebook_files(False)[::3]]),
         (
             "{} training, {} validation and {} test typefaces",
             lambda: [len(declared_faces(split)) for split in ("train", "validation", "test")],
         ),
-        *[("[notebook {}](notebooks/04_phd08.ipynb)", lambda: [notebook_files(True)[4].stem[:2]])] * 2,
+        ("[notebook {}](notebooks/04_phd08.ipynb)", lambda: [notebook_files(True)[4].stem[:2]]),
     ],
     "results/README.md": [
         ("± half-width of the {} % t interval", lambda: [confidence()]),
@@ -183,13 +166,12 @@ def test_a_number_without_a_source_is_found():
 
 
 def test_table_3_is_as_described():
-    lines = csv("table3", dataset="phd08-sim", profile="quick", batch="pooled").set_index("row").accuracy_mean
-    clustered = lines[lines.index.str.contains("auto-clustering")]
-    assert len(clustered) == 2 and clustered.min() > lines.drop(clustered.index).max()
-    simulated = csv("table3", dataset="phd08-sim").sort_values("accuracy_mean").iloc[-1]
-    assert (simulated.row, simulated.batch) == ("triplet/random", "pooled-near")
-    rows = csv("table3", batch="pooled")
-    assert (rows.seeds == 1).all() and (csv("table4").seeds == 1).all() and (csv("matrix").seeds == 1).all()
+    for profile in ("quick", "cpu"):
+        lines = csv("table3", dataset="phd08-sim", profile=profile, batch="pooled").set_index("row")
+        lines = lines.accuracy_mean
+        clustered = lines[lines.index.str.contains("auto-clustering")]
+        assert len(clustered) == 2 and clustered.min() > lines.drop(clustered.index).max()
+    assert (csv("table4").seeds == 1).all() and (csv("matrix").seeds == 1).all()
 
 
 def test_settings_named_are_there():

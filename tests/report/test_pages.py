@@ -12,11 +12,12 @@ from siamese_lib.errors import InputError
 from siamese_lib.experiments.config import make_config
 from siamese_lib.files import repository_root, results_folder
 from siamese_lib.report import pages
+from siamese_lib.report.claims import claims_frame
 from siamese_lib.report.notebooks import notebook_files
 from siamese_lib.report.tables import COLUMNS, compare, table_frame
 
 BLOCKS = {
-    "README.md": ["summary", "notebooks"],
+    "README.md": ["summary", "headlines", "notebooks"],
     "results/README.md": ["table3", "table2", "matrix", "table4", "claims", "ablation"],
 }
 
@@ -67,13 +68,26 @@ def test_the_summary_is_the_published_budget_and_the_best_line():
     best = record(accuracy=70.0, batch="pooled-near") | {"id": "best"}
     best["config"]["batch"] = "pooled-near"
     others = [record(accuracy=60.0), record("auto-probabilistic", accuracy=99.0, classes=3), best]
-    text = pages.summary(table_frame(records + others, "table3"))
-    assert text.values.tolist() == [
-        ["auto-clustering", "pooled", "1.5", "2", "40.5 ± 6.4", "91.1"],
-        ["random", "pooled-near", "1.5", "1", "70.0", ""],  # the paper has no such batches
-    ]
-    alone = pages.summary(table_frame(records, "table3"))
-    assert len(alone) == 1  # the best line is not repeated
+    frame = table_frame(records + others, "table3")
+    assert pages.summary(frame).values.tolist() == [["auto-clustering", "40.5 ± 6.4", "91.1", "2", "1.5"]]
+    assert pages.headlines(frame, claims_frame(records + others)) == (
+        "- Read best: **70.0 %** by `random` with `pooled-near` batches in profile `quick` "
+        "(1 seed of 1.5 minutes).\n"
+    )
+
+
+def test_the_headlines_say_what_mining_adds():
+    records = [record("auto-clustering", seed, 40.0 + seed) for seed in range(2)]
+    records += [record("random", seed, 30.0 + 3 * seed) for seed in range(2)]
+    for made in records:
+        made["config"]["profile"] = "cpu"
+    first, best = pages.headlines(table_frame(records, "table3"), claims_frame(records)).splitlines()
+    assert first == (
+        "- **random < auto-clustering** undecided: +9.0 ± 12.7 points over 2 seeds (p = 0.07; "
+        "the paper: +2.5)."
+    )
+    assert best.startswith("- Read best: **40.5 ± 6.4 %** by `auto-clustering` with `pooled` batches")
+    assert pages.headlines(table_frame([], "table3"), claims_frame([])) == ""
 
 
 def test_notebooks_have_their_titles_and_measured_minutes(monkeypatch, tmp_path):
@@ -188,7 +202,8 @@ def test_pages_show_the_tables_and_keep_the_rest(written):
     assert page.startswith("# Über\n\n<!-- table3 -->\n") and page.endswith("<!-- /ablation -->\nend\n")
     assert [block(page, name) for name in ("table2", "matrix", "table4")] == ["", "", ""]
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    assert "| random | pooled | 1.5 | 1 | 50.0 | 88.6 |" in block(readme, "summary")
+    assert "| random | 50.0 | 88.6 | 1 | 1.5 |" in block(readme, "summary")
+    assert block(readme, "headlines").startswith("- Read best: **50.0 %** by `random`")
     assert block(readme, "notebooks").count(".ipynb") == len(notebook_files(True))
     written([record(), record("auto-clustering")])
     assert (folder / "results" / "README.md").read_text(encoding="utf-8").count("| auto-clustering |") == 1
