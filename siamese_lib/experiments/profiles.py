@@ -38,11 +38,15 @@ PROFILES = {
     "ablation": Profile(1, 3, dict(images=240_000)),  # one parameter changed: experiments.ablations
     # the published tables: a few minutes a run on 2 cores
     "cpu": Profile(3, 9, dict(images=600_000), seeds_of_table={"table3": 5}),
-    "best": Profile(  # how far the network goes in ten minutes on 2 cores
-        1,
+    "best": Profile(  # how far the network goes in ten minutes on 2 cores; row prototype/random
+        3,
         27,
         dict(batch="pooled-near", images=2_000_000, scan_share=0.5),  # benchmarks.rates
-        {"table4": {"probability": 0.5, "shift": 0.04, "degrees": 3.0, "scan_share": 0.0}},  # .drawers
+        {
+            "table2": {"faces": "train-wide"},
+            "table3": {"faces": "train-wide"},
+            "table4": {"probability": 0.5, "shift": 0.04, "degrees": 3.0, "scan_share": 0.0},  # .drawers
+        },
     ),
     "paper": Profile(  # CUDA: 40 epochs of 50 iterations with 10,240 triplets
         3,
@@ -69,6 +73,7 @@ TUNED = [
     ({"loss": "triplet", "batch": "pooled-hard"}, {"rate": 2e-2}, "rates"),
     ({"loss": "triplet", "batch": "pooled-near"}, {"rate": 2e-2}, "rates"),
     ({"batch": "pooled-near"}, {"pool_classes": 16}, "rates"),
+    ({"loss": "prototype", "batch": "pooled-near"}, {"rate": 1e-2, "pool_classes": 32}, "rates_best"),
     ({"table": "table2", "batch": "pooled"}, {"rate": 1e-2}, "rates_full"),
     ({"table": "table4", "batch": "pooled"}, {"rate": 1e-2, "shift": 0.04}, "rates_omniglot"),
 ]

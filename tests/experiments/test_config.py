@@ -175,6 +175,10 @@ def test_rows_of_table_2_name_their_loss():
 def test_profile_best_takes_what_validation_chose():
     hangul, drawings = make_config("table3", profile="best"), make_config("table4", profile="best")
     assert (hangul.batch, hangul.framing, hangul.images) == ("pooled-near", "square", 2_000_000)
+    assert hangul.faces == make_config("table2", "prototype/random", "best").faces == "train-wide"
+    assert drawings.faces == make_config("table3").faces == "train"
+    prototype = make_config("table3", "prototype/random", "best")
+    assert (prototype.rate, prototype.pool_classes, prototype.impostors) == (1e-2, 32, 3)
     assert hangul.scan_share == 0.5 and drawings.scan_share == make_config("table3").scan_share == 0
     assert (drawings.batch, drawings.framing, drawings.negatives) == ("pooled-near", "aspect", "nearest")
     assert (drawings.probability, drawings.shift, drawings.degrees, hangul.degrees) == (0.5, 0.04, 3.0, 5.0)
