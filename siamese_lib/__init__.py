@@ -34,6 +34,8 @@ _LAZY = {
     "load_phd08": "siamese_lib.data.phd08",
     "iter_phd08": "siamese_lib.data.phd08",
     "iter_simulated_phd08": "siamese_lib.data.phd08_simulated",
+    "load_rendered": "siamese_lib.data.alphabet",
+    "load_image_folder": "siamese_lib.data.alphabet",
     "load_omniglot": "siamese_lib.data.omniglot",
     "load_pretrained": "siamese_lib.pretrained",
     "SiameseClassifier": "siamese_lib.classifier",

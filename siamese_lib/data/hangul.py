@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from siamese_lib.data.alphabet import bank_of_faces
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.data.checks import whole_number
 from siamese_lib.data.faces import RENDERER_VERSION, SPLITS, FoundFace, find_faces
@@ -38,31 +39,11 @@ def load_hangul(
         InputError: unknown class count, split or framing, no usable fonts, or a class that no typeface of the
             split can draw.
     """
-    import pandas as pd
-
     if framing not in FRAMINGS:
         raise InputError(f"framing {framing!r} is unknown; use one of {', '.join(FRAMINGS)}")
-    classes = _classes(num_classes, characters)
-    images, labels, keys = [], [], []
-    faces = find_faces(split)
+    classes, faces = _classes(num_classes, characters), find_faces(split)
     render_missing(faces, classes)
-    for found in faces:
-        glyphs = masters(found, classes)
-        drawn = np.flatnonzero(glyphs.usable)
-        images.append(frame(glyphs.images, glyphs.heights, glyphs.widths, framing).numpy()[drawn])
-        labels.append(drawn)
-        keys += [found.face.key] * len(drawn)
-    bank = ImageBank(
-        np.concatenate(images), np.concatenate(labels).astype(np.int64), classes, pd.DataFrame({"face": keys})
-    )
-    undrawn = np.flatnonzero(np.bincount(bank.labels, minlength=len(classes)) == 0)
-    if len(undrawn):
-        sample = "".join(classes[label] for label in undrawn[:10])
-        raise InputError(
-            f"{len(undrawn)} of the {len(classes)} classes are drawn by no typeface of the {split} split "
-            f"({sample}); leave them out of characters"
-        )
-    return bank
+    return bank_of_faces(faces, classes, framing, f"the typefaces of the {split} split")
 
 
 def font_manifest(*splits: str, num_classes: int = 2350, characters: Sequence[str] | None = None) -> dict:

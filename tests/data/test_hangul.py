@@ -42,7 +42,9 @@ def test_characters_that_some_or_all_faces_lack(stopgap):
         bank.meta["face"].tolist()
         == ["NanumGothicLight"] + ["NanumGothic"] * 2 + ["NanumGothicBold"] * 2 + ["NotoSerifKR"] * 2
     )
-    with pytest.raises(InputError, match="1 of the 2 classes are drawn by no typeface of the test split"):
+    with pytest.raises(
+        InputError, match="1 of the 2 classes are drawn by none of the typefaces of the test split"
+    ):
         load_hangul(split="test", characters=["가", "\ue123"])
 
 
