@@ -9,7 +9,9 @@ from PIL import Image
 
 from siamese_lib import pretrained
 from siamese_lib.__main__ import main
+from siamese_lib.data.pictures import read_glyph
 from siamese_lib.errors import InputError
+from siamese_lib.files import results_folder
 from siamese_lib.losses import MetricLoss
 from siamese_lib.model import SIDE, EmbeddingNet
 
@@ -127,3 +129,37 @@ def test_predict_prints_the_best_answers(stored, tmp_path, capsys):
     assert "none.png cannot be decoded (it is no picture" in said.err
     assert main(["predict", paths[1]]) == 0
     assert main(["predict", paths[1], "--top", "0"]) == 2
+
+
+COMMITTED = sorted(path.stem for path in (results_folder() / "pretrained").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_committed_networks_load_and_name_a_published_record(name):
+    found = pretrained.load_pretrained(name)
+    record = json.loads((results_folder() / "runs" / f"{found.card['record']}.json").read_text())
+    assert found.card["git"] == record["git"] and found.card["loss"] == record["config"]["loss"]
+    for test, result in found.card["evaluations"].items():
+        assert result["accuracy"] == record["evaluations"][test]["accuracy"]
+    assert len(found.classes) == record["config"]["num_classes"] == len(found.centroids)
+    assert pretrained.path_of(name).stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize("side", [20, 32, 90])
+def test_a_printed_syllable_of_any_size_is_read(debian_faces, side, tmp_path):
+    """Dark on light, blurred by the reduction, in a typeface that validates; side is the longer one's."""
+    from siamese_lib.data.glyphs import masters
+
+    found = pretrained.load_pretrained("hangul-2350")
+    classes = found.classes[::47]  # 50 of them
+    glyphs, right = masters(debian_faces["validation"][0], classes), 0
+    for name, ink, height, width in zip(classes, glyphs.images, glyphs.heights, glyphs.widths, strict=True):
+        picture = Image.fromarray(255 - ink[:height, :width])
+        scale = side / max(height, width)
+        picture = picture.resize((max(1, round(width * scale)), max(1, round(height * scale))))
+        paper = Image.new("L", (picture.width + 11, picture.height + 7), 255)
+        paper.paste(picture, (5, 2))
+        paper.save(tmp_path / "one.png")
+        answers, _ = found.read(found.framed([read_glyph(tmp_path / "one.png")]), 1)
+        right += answers[0][0] == name
+    assert right >= 0.9 * len(classes)
