@@ -105,9 +105,7 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         images = self._drawn(rows)
         self.network_ = self._trained(images, torch.from_numpy(numbers))
         self.classes_, self.threshold_ = labels, math.inf
-        self._sums = np.zeros((len(labels), self.network_.linear.out_features))
-        self.counts_ = np.zeros(len(labels), np.int64)
-        self._add(images, numbers)
+        self._sums, self.counts_ = self._totals(images, numbers, len(labels))
         return self
 
     def partial_fit(self, X, y, classes=None) -> "SiameseClassifier":
@@ -132,11 +130,11 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
                 f"{_name(self.classes_[0])}; give labels of one type"
             )
         every = np.union1d(self.classes_, labels)
-        place, sums, counts = np.searchsorted(every, self.classes_), self._sums, self.counts_
-        self._sums = np.zeros((len(every), sums.shape[1]))
-        self.counts_ = np.zeros(len(every), np.int64)
-        self._sums[place], self.counts_[place], self.classes_ = sums, counts, every
-        self._add(self._drawn(rows), np.searchsorted(every, y))
+        sums, counts = self._totals(self._drawn(rows), np.searchsorted(every, y), len(every))
+        place = np.searchsorted(every, self.classes_)
+        sums[place] += self._sums
+        counts[place] += self.counts_
+        self._sums, self.counts_, self.classes_ = sums, counts, every
         return self
 
     def add_classes(self, X, y) -> "SiameseClassifier":
@@ -320,9 +318,12 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         space = LOSSES[self.loss_].space
         return embed(lambda x: space(self.network_(x)), images)
 
-    def _add(self, images: Tensor, numbers: np.ndarray) -> None:
-        np.add.at(self._sums, numbers, self._embedded(images).double().numpy())
-        self.counts_ += np.bincount(numbers, minlength=len(self.counts_))
+    def _totals(self, images: Tensor, numbers: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of the embeddings of each of `count` classes, and how many there are."""
+        embedded = self._embedded(images).double().numpy()
+        sums = np.zeros((count, embedded.shape[1]))
+        np.add.at(sums, numbers, embedded)
+        return sums, np.bincount(numbers, minlength=count)
 
 
 def _distinct(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -123,6 +123,15 @@ def test_new_classes_without_training(fitted):
         classifier.partial_fit(new, [7, 1, 1], classes=[0, 1])
 
 
+def test_samples_that_cannot_be_embedded_change_nothing(fitted):
+    classifier = pickle.loads(pickle.dumps(fitted))
+    classifier.network_.linear.bias.data.fill_(float("nan"))
+    with pytest.raises(InputError, match="3 of 3 embeddings are not finite"):
+        classifier.partial_fit(bars()[0][:3], [0, 1, 99])
+    assert classifier.classes_.tolist() == [0, 1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(classifier.centroids_, fitted.centroids_)
+
+
 def test_strangers_are_refused(fitted):
     images, labels = bars(seed=4)
     classifier = clone(fitted).set_params(unknown=-1, images=6_000).fit(*bars())

@@ -169,10 +169,10 @@ def make_config(
     values |= MININGS[parsed.mining] | of_profile.settings | of_profile.of_table.get(table, {})
     if batch is not None:
         values["batch"] = choose("batch", batch, BATCHES)
-    if parsed.loss == "prototype" and values["batch"] not in OWN_NEGATIVES:
+    if values["batch"] not in OWN_NEGATIVES and not parsed.runs_with(values["batch"]):
         raise InputError(
-            f"row={row!r}: the prototype loss meets all classes of a pool, which batch {values['batch']} has "
-            f"not; take batch {' or '.join(OWN_NEGATIVES)}"
+            f"row={row!r}: the {parsed.loss} loss meets all classes of a pool, which batch "
+            f"{values['batch']} has not; take batch {' or '.join(OWN_NEGATIVES)}"
         )
     if values["batch"] in OWN_NEGATIVES:
         if not parsed.runs_with(values["batch"]):

@@ -76,13 +76,11 @@ def headlines(table3: pd.DataFrame, claims: pd.DataFrame) -> str:
     """
     chosen = claims[(claims.table == "table3") & (claims.profile == "cpu") & (claims.lower == "random")]
     lines = [sentence(line) for line in chosen[chosen.dataset == "phd08-sim"].itertuples()]
-    for best in _simulated(table3).sort_values("accuracy_mean").tail(1).itertuples():
-        accuracy = _one_decimal(best.accuracy_mean)
-        accuracy += f" ± {best.accuracy_ci95:.1f}" if pd.notna(best.accuracy_ci95) else ""
-        seeds = f"{best.seeds} seed" + ("s" if best.seeds > 1 else "")
+    for best in shown(_simulated(table3).sort_values("accuracy_mean").tail(1)).to_dict("records"):
+        seeds = best["seeds"] + (" seed" if best["seeds"] == "1" else " seeds")
         lines.append(
-            f"Read best: **{accuracy} %** by `{best.row}` with `{best.batch}` batches in profile "
-            f"`{best.profile}` ({seeds} of {best.minutes:.1f} minutes)."
+            f"Read best: **{best['accuracy, %']} %** by `{best['row']}` with `{best['batch']}` batches in "
+            f"profile `{best['profile']}` ({seeds} of {best['minutes']} minutes)."
         )
     return "".join(f"- {line}\n" for line in lines)
 
