@@ -36,7 +36,7 @@ def united(banks: list[ImageBank]) -> ImageBank:
 
 def measure(splits: str, device: torch.device) -> list[dict]:
     """The line of a run that learns from the typefaces of these splits."""
-    config = make_config("table3", "triplet/random", "best", images=IMAGES)
+    config = make_config("table3", "prototype/random", "best", images=IMAGES)
     given = data_of(config)
     classes, framing = given.train.classes, config.framing
     train = united(

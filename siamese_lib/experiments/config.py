@@ -166,7 +166,7 @@ def make_config(
         ]
     elif changes.get("protocol"):
         raise InputError(f"protocol={changes['protocol']!r}: {table} has no protocols, table4 has")
-    values |= MININGS[parsed.mining] | of_profile.settings | of_profile.of_table.get(table, {})
+    values |= MININGS[parsed.mining] | of_profile.settings_for(table)
     if batch is not None:
         values["batch"] = choose("batch", batch, BATCHES)
     if values["batch"] not in OWN_NEGATIVES and not parsed.runs_with(values["batch"]):

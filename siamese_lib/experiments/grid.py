@@ -146,7 +146,8 @@ def _cores() -> int:
 
 def _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes) -> list[Job]:
     of_table, of_profile = table_named(table), PROFILES[choose("profile", profile, PROFILES)]
-    rows = of_table.rows(batch or of_profile.settings.get("batch", "pooled")) if rows is None else list(rows)
+    drawn = batch or of_profile.settings_for(table).get("batch", "pooled")
+    rows = of_table.rows(drawn) if rows is None else list(rows)
     seeds = of_profile.seeds_for(table) if seeds is None else list(seeds)
     for seed in seeds:
         check_seed(seed)

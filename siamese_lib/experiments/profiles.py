@@ -22,6 +22,10 @@ class Profile:
     of_table: dict[str, dict] = field(default_factory=dict)
     seeds_of_table: dict[str, int] = field(default_factory=dict)
 
+    def settings_for(self, table: str) -> dict:
+        """The fields of RunConfig that a table's runs have under this profile."""
+        return self.settings | self.of_table.get(table, {})
+
     def seeds_for(self, table: str) -> list[int]:
         """The seeds of a table's rows."""
         return list(range(self.seeds_of_table.get(table, self.seeds)))
@@ -37,7 +41,13 @@ PROFILES = {
     "quick": Profile(1, 3, dict(images=240_000)),  # a laptop: a minute or two a row
     "ablation": Profile(1, 3, dict(images=240_000)),  # one parameter changed: experiments.ablations
     # the published tables: a few minutes a run on 2 cores
-    "cpu": Profile(3, 9, dict(images=600_000), seeds_of_table={"table3": 5}),
+    "cpu": Profile(
+        3,
+        9,
+        dict(images=600_000),
+        {"table4": {"images": 300_000}},  # two networks a row, fewer classes
+        {"table3": 5},
+    ),
     "best": Profile(  # how far the network goes in ten minutes on 2 cores; row prototype/random
         3,
         27,

@@ -271,12 +271,11 @@ def not_run(records: Sequence[dict]) -> Text:
             missing.add(f"row `{row}`: it is not in the parameter `rows`")
     if len({record["seed"] for record in records}) == 1:
         missing.add("other seeds: `-y 'seeds: [0, 1, 2]'` gives means and ranges")
-    if config["images"] < PROFILES["cpu"].settings["images"]:
-        larger = PROFILES["cpu"]
+    images = PROFILES["cpu"].settings_for(config["table"])["images"]
+    if config["images"] < images:
+        seeds = len(PROFILES["cpu"].seeds_for(config["table"]))
         missing.add(
-            f"a larger budget: profile `cpu` ({larger.settings['images']:,} images a run, {larger.seeds} "
-            "seeds "
-            "from the command line)"
+            f"a larger budget: profile `cpu` ({images:,} images a run, {seeds} seeds from the command line)"
         )
     if config["batch"] != "literal":
         missing.add(

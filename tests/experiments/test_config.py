@@ -237,3 +237,5 @@ def test_changed_says_what_differs_from_the_row_as_it_is():
 def test_tables_have_their_own_seeds():
     assert PROFILES["cpu"].seeds_for("table3") == [0, 1, 2, 3, 4]
     assert PROFILES["cpu"].seeds_for("table2") == PROFILES["cpu"].seeds_for("table4") == [0, 1, 2]
+    images = [make_config(table, row, "cpu").images for table in TABLES for row in TABLES[table].paper]
+    assert images == 9 * [600_000] + 4 * [300_000]  # one budget a table

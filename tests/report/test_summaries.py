@@ -201,7 +201,7 @@ def test_not_run_says_what_is_missing_and_how_to_get_it():
         "- `phd08`: no class files in data/phd08",
         "- row `auto-clustering`: it is not in the parameter `rows`",
         "- other seeds: ",
-        "- a larger budget: profile `cpu` (600,000 images a run, 3 seeds",
+        "- a larger budget: profile `cpu` (600,000 images a run, 5 seeds",
         "- the paper's own batches: `-p batch literal`",
         "    papermill notebooks/03_table3_hangul_2350.ipynb ",
         "`python -m siamese_lib run table3 --profile cpu`",
