@@ -44,8 +44,8 @@ PROFILES = {
     "cpu": Profile(
         3,
         9,
-        dict(images=600_000),
-        {"table4": {"images": 300_000}},  # two networks a row, fewer classes
+        dict(images=300_000),
+        {"table3": {"images": 600_000}},
         {"table3": 5},
     ),
     "best": Profile(  # how far the network goes in ten minutes on 2 cores; row prototype/random
