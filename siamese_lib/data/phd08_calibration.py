@@ -83,7 +83,7 @@ def measure_simulated(
             seed,
             "cpu",
         ):
-            for numbers, *bitmaps in pieces:
+            for numbers, *bitmaps in pieces():
                 columns = {
                     "font": letter,
                     **dict(zip(FIELDS, variant, strict=True)),

@@ -17,7 +17,9 @@ noise. One device type always gives the same bits; between CPU and GPU very few 
 decides about a threshold.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,8 @@ from siamese_lib.data.phd08_records import write_phd08
 from siamese_lib.data.phd08_variants import FIELDS, chosen_fonts, chosen_variants
 from siamese_lib.data.scanner import CHUNK, Sheet
 from siamese_lib.errors import InputError
+from siamese_lib.files import atomic_write, cache_target, cached, load_arrays
+from siamese_lib.model import SIDE
 
 SIMULATOR_VERSION = 2  # raise it whenever a bitmap may change: finished runs are then tested anew
 POINTS = (12, 13, 14)  # by FS
@@ -54,6 +58,8 @@ FALLBACK_FONT = "G"  # letter of the single typeface of the PyPI fallback
 
 _FILES = 32  # class files written at once: 70,000 bitmaps
 
+Scans = Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor, torch.Tensor]]
+
 
 def iter_simulated_phd08(
     num_classes: int = 2350,
@@ -63,6 +69,7 @@ def iter_simulated_phd08(
     framing: str = "aspect",
     device: str | torch.device = "cpu",
     characters: Sequence[str] | None = None,
+    keep: bool = False,
 ) -> Iterator[ImageBank]:
     """Simulated bitmaps of all classes, one bank for each font and variant, in the order of the real files.
 
@@ -76,6 +83,7 @@ def iter_simulated_phd08(
         framing: "aspect" or "square", see `siamese_lib.data.framing.frame`.
         device: where the work is done.
         characters: use these characters as the classes instead.
+        keep: whether banks come from the cache, and go there; one of 2,350 classes has 3 MB.
 
     Yields:
         ImageBank with meta columns font, fs, cp, re, th, sl. Characters that a typeface does not draw
@@ -91,19 +99,50 @@ def iter_simulated_phd08(
     classes = hangul_classes(num_classes) if characters is None else list(characters)
     variants = chosen_variants(variants)
     for letter, found in simulated_faces(fonts).items():
-        for variant, parts in scans(
-            letter, masters(found, classes), np.arange(len(classes)), variants, seed, device
-        ):
-            framed, labels = [], []
-            for numbers, bitmaps, heights, widths in parts:
-                inked = heights.cpu().numpy() > 0  # all of them, unless the threshold removes a whole glyph
-                framed.append(frame(bitmaps, heights, widths, framing).cpu().numpy()[inked])
-                labels.append(numbers[inked].astype(np.int64))
+        glyphs = masters(found, classes)
+        for variant, pieces in scans(letter, glyphs, np.arange(len(classes)), variants, seed, device):
+            name = _cache_name(letter, glyphs, variant, seed, framing, device) if keep else ""
+            arrays = _load(name) if keep else None
+            if arrays is None:
+                arrays = _framed(pieces(), framing)
+                if keep:
+                    with atomic_write(cache_target(name)) as temporary, open(temporary, "wb") as file:
+                        np.savez(file, **arrays)
             meta = pd.DataFrame(
                 {"font": letter, **dict(zip(FIELDS, variant, strict=True))},
-                index=range(sum(map(len, labels))),
+                index=range(len(arrays["labels"])),
             )
-            yield ImageBank(np.concatenate(framed), np.concatenate(labels), classes, meta)
+            yield ImageBank(arrays["images"], arrays["labels"], classes, meta)
+
+
+def _framed(pieces: Scans, framing: str) -> dict[str, np.ndarray]:
+    """Images (n, 37, 37) and labels (n,) of a variant."""
+    images, labels = [], []
+    for numbers, bitmaps, heights, widths in pieces:
+        inked = heights.cpu().numpy() > 0  # all of them, unless the threshold removes a whole glyph
+        images.append(frame(bitmaps, heights, widths, framing).cpu().numpy()[inked])
+        labels.append(numbers[inked].astype(np.int64))
+    return {"images": np.concatenate(images), "labels": np.concatenate(labels)}
+
+
+def _cache_name(letter: str, glyphs: Masters, variant, seed: int, framing: str, device) -> str:
+    """All that the bits of a bank depend on."""
+    alphabet = hashlib.sha256("".join(glyphs.characters).encode()).hexdigest()
+    kind = torch.device(device).type
+    facts = letter, glyphs.digest, alphabet, tuple(variant), int(seed), framing, kind, torch.__version__
+    return f"scans-{SIMULATOR_VERSION}/{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}.npz"
+
+
+def _load(name: str) -> dict[str, np.ndarray] | None:
+    def fits(arrays: dict[str, np.ndarray]) -> bool:
+        images, labels = arrays["images"], arrays["labels"]
+        return (
+            (images.dtype, labels.dtype) == (np.uint8, np.int64)
+            and images.shape == (len(labels), SIDE, SIDE)
+            and labels.ndim == 1
+        )
+
+    return next(filter(None, (load_arrays(p, ("images", "labels"), fits) for p in cached(name))), None)
 
 
 def write_simulated_phd08(
@@ -135,8 +174,8 @@ def write_simulated_phd08(
         records: dict[str, list] = {character: [] for character in classes[start : start + _FILES]}
         for letter, glyphs in drawn.items():
             here = np.arange(start, min(start + _FILES, len(classes)))
-            for variant, parts in scans(letter, glyphs, here, variants, seed, "cpu"):
-                for numbers, *bitmaps in parts:
+            for variant, pieces in scans(letter, glyphs, here, variants, seed, "cpu"):
+                for numbers, *bitmaps in pieces():
                     arrays = (tensor.numpy() for tensor in bitmaps)
                     for number, bits, height, width in zip(numbers, *arrays, strict=True):
                         if height:
@@ -164,9 +203,6 @@ def simulated_faces(fonts: str | Iterable[str] | None = None) -> dict[str, Found
     return {letter: faces[letter] for letter in wanted if letter in faces}
 
 
-Scans = Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor, torch.Tensor]]
-
-
 def scans(
     letter: str,
     glyphs: Masters,
@@ -174,7 +210,7 @@ def scans(
     variants: Iterable[Sequence[int]],
     seed: int,
     device: str | torch.device,
-) -> Iterator[tuple[Sequence[int], Scans]]:
+) -> Iterator[tuple[Sequence[int], Callable[[], Scans]]]:
     """Glyphs of one typeface, scanned.
 
     Args:
@@ -185,24 +221,27 @@ def scans(
         seed, device: see `iter_simulated_phd08`.
 
     Yields:
-        A variant and its scans in pieces: numbers (m,) of the characters, and `tight` bitmaps (m, H, W) with
-        heights and widths (m,).
+        A variant, and what scans it when called, in pieces: numbers (m,) of the characters, and `tight`
+        bitmaps (m, H, W) with heights and widths (m,).
     """
     drawn = numbers[glyphs.usable[numbers]]
     if not len(drawn):
         return
-    names = [glyphs.characters[number] for number in drawn]
-    sheet = Sheet(
-        letter, names, glyphs.images[drawn], glyphs.heights[drawn], glyphs.widths[drawn], seed, device
-    )
+
+    @functools.cache
+    def sheet() -> Sheet:
+        names = [glyphs.characters[number] for number in drawn]
+        return Sheet(
+            letter, names, glyphs.images[drawn], glyphs.heights[drawn], glyphs.widths[drawn], seed, device
+        )
 
     def pieces(variant: Sequence[int]) -> Scans:
         for start in range(0, len(drawn), CHUNK):
             part = slice(start, start + CHUNK)
-            yield drawn[part], *tight(scan_variant(sheet, variant, part))
+            yield drawn[part], *tight(scan_variant(sheet(), variant, part))
 
     for variant in variants:
-        yield variant, pieces(variant)
+        yield variant, functools.partial(pieces, variant)
 
 
 def scan_variant(sheet: Sheet, variant: Sequence[int], part: slice) -> torch.Tensor:

@@ -44,6 +44,9 @@ class TestSet:
     complete: int | None = None
 
 
+# Simulated scans of up to so many variants a font stay in the cache: making them takes longer than reading
+# them, and those of 27 have 780 MB.
+KEPT = 27
 TEST_SETS = {
     "phd08-sim": TestSet("simulated PHD08", "phd08-sim", complete=2350),
     "phd08": TestSet("real PHD08", "phd08", complete=2350),
@@ -183,7 +186,11 @@ def hangul_stream(
     if name == "phd08-sim":
         classes = tested_classes(config.num_classes)
         banks = iter_simulated_phd08(
-            variants=variants, framing=config.framing, device=str(device), characters=classes
+            variants=variants,
+            framing=config.framing,
+            device=str(device),
+            characters=classes,
+            keep=variants <= KEPT,
         )
         return _among(banks, every), _simulated_facts(config, variants)
     if config.num_classes < 2350:

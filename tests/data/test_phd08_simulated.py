@@ -74,6 +74,29 @@ def test_same_bits_whatever_batch_and_order(stopgap, monkeypatch):
     assert simulated(variants=variants, seed=np.int64(0))[1].sha256() == whole[1].sha256()
 
 
+def test_kept_banks_are_those_that_are_made(stopgap, cache, monkeypatch):
+    variants, made = [CENTRE, (2, 2, 2, 0, 0)], []
+    fresh = simulated(variants=variants)
+    scan = simulate.scan_variant
+    monkeypatch.setattr(simulate, "scan_variant", lambda *a: made.append(a[1]) or scan(*a))
+    for _ in range(2):
+        kept = simulated(variants=variants, keep=True)
+        assert [bank.sha256() for bank in kept] == [bank.sha256() for bank in fresh]
+        assert [list(bank.meta.iloc[0]) for bank in kept] == [list(bank.meta.iloc[0]) for bank in fresh]
+    assert made == variants  # the second time none
+    others = {"seed": 1}, {"framing": "square"}, {"characters": "마나가"}
+    for number, other in enumerate(others, 3):  # nothing else is taken for them
+        simulated(**other, keep=True)
+        assert len(made) == number
+    damaged = sorted((cache / f"scans-{simulate.SIMULATOR_VERSION}").iterdir())
+    assert len(damaged) == 5
+    for file in damaged:
+        file.write_bytes(b"PK")
+    with pytest.warns(UserWarning, match="is damaged"):
+        again = simulated(variants=variants, keep=True)
+    assert [bank.sha256() for bank in again] == [bank.sha256() for bank in fresh] and len(made) == 7
+
+
 def test_scans_differ_in_noise_and_retreatments_share_it(stopgap):
     sheet = sheet_of(stopgap)
     by_threshold = [bitmaps(sheet, (1, 2, 1, th, 1)) > 0 for th in range(3)]
