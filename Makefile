@@ -21,7 +21,7 @@ setup: $(READY) ## create .venv with the locked packages (constraints.txt)
 $(READY): pyproject.toml constraints.txt
 	@sh scripts/prerequisites.sh "$(PYTHON)"
 	"$(PYTHON)" -m venv $(VENV)
-	$(PY) -m pip install -c constraints.txt -e ".[notebooks,test]"
+	$(PY) -m pip install -c constraints.txt -e ".[notebooks,export,test]"
 	@touch $@
 
 fonts: ## install the Debian font packages where apt-get may be used; otherwise say which faces are used

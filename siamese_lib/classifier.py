@@ -1,10 +1,7 @@
 """An alphabet of one's own: siamese network and nearest ideal vector as a scikit-learn estimator."""
 
-import contextlib
-import functools
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,23 +13,15 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from torch import Tensor
 
 from siamese_lib import runtime
-from siamese_lib.augment import Augmentation, ScanAugmentation
-from siamese_lib.batches import ClassSamples
 from siamese_lib.data.samples import PIXELS, as_rows, drawn
 from siamese_lib.errors import InputError
-from siamese_lib.evaluation import nearest
-from siamese_lib.losses import PrototypeLoss
-from siamese_lib.mining import DistanceBased, UniformPositives
-from siamese_lib.model import EmbeddingNet, embed
-from siamese_lib.optimiser import SOAP
-from siamese_lib.pools import ClassesWithImpostors, Pool, PoolPrototypes
+from siamese_lib.export.onnx_graph import session_of
+from siamese_lib.fitting import fit_network
+from siamese_lib.model import EmbeddingNet, embed, finite
 from siamese_lib.pretrained import LOSSES, load_pretrained, read_card, reading, write_card
-from siamese_lib.training import Plan, Trainer
 
-POOL_CLASSES, POOL_SAMPLES, IMPOSTORS = 64, 4, 3  # as in profile `best`
-UPDATES = 10
-COMPILED = 50_000  # images from which on compiling the network pays
-SHIFT = 0.12
+BLOCK = 1_024  # images whose distances to all classes are held at once
+FEW = 16  # images that are read through onnxruntime where it is installed
 
 
 class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
@@ -104,9 +93,8 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         self.loss_ = "prototype"
         images = self._drawn(rows)
         self.network_ = self._trained(images, torch.from_numpy(numbers))
-        self.classes_, self.threshold_ = labels, math.inf
-        self._sums, self.counts_ = self._totals(images, numbers, len(labels))
-        return self
+        self.threshold_ = math.inf
+        return self._know(labels, *self._totals(images, numbers, len(labels)))
 
     def partial_fit(self, X, y, classes=None) -> "SiameseClassifier":
         """Add samples, of known classes or of new ones: ideal vectors move or are added, nothing is trained.
@@ -134,8 +122,7 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         place = np.searchsorted(every, self.classes_)
         sums[place] += self._sums
         counts[place] += self.counts_
-        self._sums, self.counts_, self.classes_ = sums, counts, every
-        return self
+        return self._know(every, sums, counts)
 
     def add_classes(self, X, y) -> "SiameseClassifier":
         """`partial_fit` with new classes only: InputError where one of y is known already."""
@@ -174,11 +161,14 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def predict_top_k(self, X, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest classes (n, k), nearest first, and their distances (n, k); fewer where there are."""
-        x = torch.from_numpy(self.transform(X))
-        centroids = torch.from_numpy(self.centroids_)
-        numbers, _ = nearest(x, centroids, min(k, len(centroids)))
-        distances = torch.linalg.vector_norm(x[:, None] - centroids[numbers], dim=2)
-        return self.classes_[numbers.numpy()], distances.numpy()
+        x, k = self.transform(X), min(k, len(self.centroids_))
+        numbers = np.concatenate(
+            [self._nearest(some, k) for some in np.split(x, range(BLOCK, len(x), BLOCK))]
+        )
+        distances = np.linalg.norm(x[:, None] - self.centroids_[numbers], axis=2)
+        order = distances.argsort(axis=1, kind="stable")
+        numbers, distances = (np.take_along_axis(of, order, 1) for of in (numbers, distances))
+        return self.classes_[numbers], distances
 
     def transform(self, X) -> np.ndarray:
         """(n, 25) float32: the embeddings, in whose space distances are taken."""
@@ -203,13 +193,9 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         Raises:
             InputError: labels that are neither text nor numbers.
         """
-        check_is_fitted(self)
-        labels = self.classes_.tolist()
-        if not all(isinstance(label, (str, int, float)) for label in labels):
-            raise InputError(f"labels such as {_name(labels[0])} cannot be saved; give text or numbers")
         card = {
+            "classes": self.labels(),
             "parameters": self.get_params(),
-            "classes": labels,
             "type": self.classes_.dtype.str if self.classes_.dtype.kind != "O" else "O",
             "loss": self.loss_,
             "range": self._range,
@@ -237,11 +223,11 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         with reading(path, "save the classifier again"):
             tensors, card = read_card(path, keys)
             found = cls(**card["parameters"])
-            found._sums, found.counts_ = (tensors.pop(name).numpy() for name in ("sums", "counts"))
+            totals = [tensors.pop(name).numpy() for name in ("sums", "counts")]
             found.network_ = EmbeddingNet()
             found.network_.load_state_dict(tensors)
             found.network_.eval()
-            found.classes_ = np.array(card["classes"], card["type"])
+            found._know(np.array(card["classes"], card["type"]), *totals)
             found._range, found.loss_ = tuple(card["range"]), card["loss"]
             found.n_features_in_ = card["features"]
             found.threshold_ = math.inf if card["threshold"] is None else card["threshold"]
@@ -261,8 +247,8 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         given = load_pretrained(name)
         found = cls(framing=given.card["framing"])
         order = np.argsort(given.classes)
-        found.classes_ = np.array(given.classes)[order]
-        found._sums, found.counts_ = given.centroids.double().numpy()[order], np.ones(len(order), np.int64)
+        sums = given.centroids.double().numpy()[order]
+        found._know(np.array(given.classes)[order], sums, np.ones(len(order), np.int64))
         found.network_, found.loss_, found._range = given.network, given.card["loss"], (0.0, 255.0)
         found.n_features_in_, found.threshold_ = PIXELS, math.inf
         return found
@@ -272,9 +258,13 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    @property
-    def centroids_(self) -> np.ndarray:
-        return (self._sums / self.counts_[:, None]).astype(np.float32)
+    def labels(self) -> list:
+        """`classes_` as a file holds them; InputError for labels that are neither text nor numbers."""
+        check_is_fitted(self)
+        labels = self.classes_.tolist()
+        if not all(isinstance(label, (str, int, float)) for label in labels):
+            raise InputError(f"labels such as {_name(labels[0])} cannot be saved; give text or numbers")
+        return labels
 
     @property
     def _n_features_out(self) -> int:
@@ -284,39 +274,39 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         return torch.from_numpy(drawn(rows, *self._range))
 
     def _trained(self, images: Tensor, labels: Tensor) -> EmbeddingNet:
-        device, count = runtime.choose_device(self.device), int(labels.max()) + 1
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        pictures = self.n_features_in_ == PIXELS
-        scan = ScanAugmentation(self.scan_share) if pictures and self.scan_share else None
-        augment = Augmentation(shift=SHIFT, scan=scan) if pictures else Augmentation(probability=0.0)
-        impostors = min(IMPOSTORS, count - 1)
-        classes = POOL_CLASSES // (impostors + 1) * (impostors + 1)
-        filling = ClassesWithImpostors(UniformPositives(count), DistanceBased(count, impostors), classes)
-        images, labels = images.to(device), labels.to(device)
-        batch = Pool(ClassSamples(labels, count), filling, PoolPrototypes(), POOL_SAMPLES).to(device)
-        steps = -(-self.images // batch.images_a_step)
-        plan = Plan(steps=steps, updates=min(UPDATES, steps), learning_rate=self.rate, statistics_samples=2)
-        with runtime.seeded(seed, device):
-            trainer = Trainer(
-                model=EmbeddingNet().to(device),
-                loss=PrototypeLoss().to(device),
-                batch=batch,
-                images=images,
-                labels=labels,
-                plan=plan,
-                augment=augment,
-                generator=runtime.seeded_generator(seed, device),
-                optimiser=functools.partial(SOAP, lr=self.rate),
-                compiled=self.images >= COMPILED,
-            )
-            with _bar(self.images, self.verbose) as advance:
-                for line in trainer.periods():
-                    advance(line)
-        return trainer.model.cpu().eval()
+        share = self.scan_share if self.n_features_in_ == PIXELS else None
+        device = runtime.choose_device(self.device)
+        return fit_network(images, labels, self.images, self.rate, share, seed, device, self.verbose)
+
+    def _know(self, classes: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> "SiameseClassifier":
+        """Set the classes, and the sums of the embeddings of each."""
+        self.classes_, self._sums, self.counts_ = classes, sums, counts
+        self.centroids_ = (sums / counts[:, None]).astype(np.float32)
+        self._middle = self.centroids_.mean(0)  # products of differences from it are most exact
+        self._centred = (self.centroids_ - self._middle).T.copy()
+        self._halves = np.square(self._centred).sum(0) / 2
+        return self
+
+    def _nearest(self, x: np.ndarray, k: int) -> np.ndarray:
+        """Numbers (n, k) of the nearest ideal vectors, in no order, by one product of matrices."""
+        scores = (x - self._middle) @ self._centred - self._halves  # the larger, the nearer
+        return scores.argmax(1)[:, None] if k == 1 else np.argpartition(scores, -k, axis=1)[:, -k:]
 
     def _embedded(self, images: Tensor) -> Tensor:
+        if len(images) <= FEW and (session := self._session()) is not None:
+            return finite(torch.from_numpy(session.run(None, {"images": images.numpy()})[0]))
         space = LOSSES[self.loss_].space
         return embed(lambda x: space(self.network_(x)), images)
+
+    def _session(self):
+        """The network in onnxruntime, which reads a single image four times as fast; None without it."""
+        if "_kept_session" not in vars(self):
+            self._kept_session = session_of(self.network_, self.loss_)
+        return self._kept_session
+
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "_kept_session"}
 
     def _totals(self, images: Tensor, numbers: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Sums of the embeddings of each of `count` classes, and how many there are."""
@@ -333,16 +323,3 @@ def _distinct(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _name(label: object) -> str:
     return repr(label.item() if isinstance(label, np.generic) else label)
-
-
-@contextlib.contextmanager
-def _bar(images: int, shown: bool) -> Iterator[object]:
-    from tqdm import tqdm
-
-    with tqdm(total=images, unit="img", unit_scale=True, disable=not shown, ascii=True) as bar:
-
-        def advance(line: dict) -> None:
-            bar.set_postfix_str(f"loss {line['loss']:.3g}, misread in training {line['active']:.0%}")
-            bar.update(min(line["images"], images) - bar.n)
-
-        yield advance

@@ -48,11 +48,12 @@ class EmbeddingNet(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, activation: Callable[[Tensor], Tensor] = softsign) -> Tensor:
         """Embed images.
 
         Args:
             x: (B, 1, 37, 37) float in [0, 1], ink = 1.
+            activation: another form of softsign, for export.
 
         Returns:
             (B, 25) raw outputs; the loss decides what space they are read in.
@@ -66,7 +67,7 @@ class EmbeddingNet(nn.Module):
                 "frame them with siamese_lib.data.framing.frame"
             )
         for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5, self.conv6):
-            x = softsign(conv(x))
+            x = activation(conv(x))
         return self.linear(x.flatten(1))
 
 
@@ -97,7 +98,11 @@ def embed(forward: Callable[[Tensor], Tensor], images: Tensor, chunk: int = 256)
             if missing and outputs:
                 some = torch.cat([some, some.new_zeros(missing, *some.shape[1:])])
             outputs.append(forward(to_float(some))[:n])
-        embeddings = torch.cat(outputs)
+    return finite(torch.cat(outputs))
+
+
+def finite(embeddings: Tensor) -> Tensor:
+    """The embeddings (N, D) as they are; NotFinite where one of them is infinite or no number."""
     if broken := int((~torch.isfinite(embeddings)).any(1).sum()):
         raise NotFinite(
             f"{broken} of {len(embeddings)} embeddings are not finite: the network has diverged; "

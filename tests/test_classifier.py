@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from made_images import SIDE, bars
 from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -18,7 +19,6 @@ from siamese_lib import SiameseClassifier
 from siamese_lib.data.samples import drawn
 from siamese_lib.errors import InputError
 
-SIDE = 37
 EXPECTED = {
     "check_methods_subset_invariance": "float32: the last bits of an embedding depend on how many images go "
     "through the network at once",
@@ -33,19 +33,6 @@ def test_check_estimator_runs_and_passes():
     failed = [(result["check_name"], result["exception"]) for result in ran if result["status"] == "failed"]
     assert len(ran) >= 60 and not failed
     assert len(EXPECTED) <= 8
-
-
-def bars(count: int = 6, samples: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 (count x samples, 37, 37) and labels: a bar at the angle of its class, noisy."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:SIDE, :SIDE] - SIDE // 2
-    labels = np.repeat(np.arange(count), samples)
-    images = []
-    for label in labels:
-        angle = np.pi * (label + rng.normal(0, 0.05)) / count
-        images.append(np.abs(x * np.sin(angle) - y * np.cos(angle) + rng.normal()) < 4)
-    noise = rng.integers(0, 60, (len(labels), SIDE, SIDE))
-    return np.clip(np.array(images) * 195 + noise, 0, 255).astype(np.uint8), labels
 
 
 @pytest.fixture(scope="module")

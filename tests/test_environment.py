@@ -59,7 +59,8 @@ def test_conda_environment_equals_pyproject():
     assert pip[-1] == "-e ."
     found = parsed([*conda, *pip[:-1]], CONDA_NAMES)
     assert found.pop("python") == PROJECT["requires-python"]
-    assert found == parsed([*PROJECT["dependencies"], *EXTRAS["notebooks"], *EXTRAS["test"]])
+    extras = [text for extra in ("notebooks", "export", "test") for text in EXTRAS[extra]]
+    assert found == parsed([*PROJECT["dependencies"], *extras])
 
 
 def test_every_pin_is_one_public_version():

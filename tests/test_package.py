@@ -78,7 +78,7 @@ LAYERS = {
         "ground",
     ),
     "data": ("data", "ground model"),
-    "use": ("pretrained classifier", "ground method data"),
+    "use": ("pretrained classifier fitting export", "ground method data"),
     "experiments": ("experiments", "ground method data use"),
     "plots": ("plots", "ground method data experiments"),
     "report": ("report", "ground method data experiments plots"),
