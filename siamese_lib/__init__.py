@@ -36,6 +36,7 @@ _LAZY = {
     "iter_simulated_phd08": "siamese_lib.data.phd08_simulated",
     "load_rendered": "siamese_lib.data.alphabet",
     "load_image_folder": "siamese_lib.data.alphabet",
+    "split_line": "siamese_lib.data.lines",
     "load_omniglot": "siamese_lib.data.omniglot",
     "load_pretrained": "siamese_lib.pretrained",
     "SiameseClassifier": "siamese_lib.classifier",

@@ -81,7 +81,7 @@ LAYERS = {
     "use": ("pretrained classifier fitting export", "ground method data"),
     "experiments": ("experiments", "ground method data use"),
     "plots": ("plots", "ground method data experiments"),
-    "report": ("report", "ground method data experiments plots"),
+    "report": ("report", "ground method data use experiments plots"),
 }
 # Beyond the layers: mining knows class statistics alone, training no concrete method, and what shows records
 # trains nothing.

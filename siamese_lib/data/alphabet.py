@@ -1,5 +1,6 @@
 """An alphabet of one's own: any characters drawn with any fonts, or pictures in a folder a class."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -41,6 +42,17 @@ def load_rendered(
         raise InputError("fonts is empty; give one font file or more")
     render_missing(faces, classes)
     return bank_of_faces(faces, classes, framing, "the fonts " + ", ".join(f.face.file for f in faces))
+
+
+def typefaces_with(characters: Iterable[str], faces: Iterable[FoundFace]) -> list[FoundFace]:
+    """Those of the typefaces (`find_faces`, `font_file`) that draw all of the characters properly; a font may
+    map characters that it does not draw.
+    """
+    characters, found = list(characters), []
+    for face in faces:
+        with contextlib.suppress(InputError):  # it draws none
+            found += [face] if masters(face, characters).usable.all() else []
+    return found
 
 
 def bank_of_faces(faces: Sequence[FoundFace], classes: list[str], framing: str, shown: str) -> ImageBank:

@@ -67,6 +67,11 @@ class ImageBank:
         """Length of the class list, whether or not every class has images here."""
         return len(self.classes)
 
+    @property
+    def names(self) -> np.ndarray:
+        """(N,) the class name of each image: an estimator's y."""
+        return np.array(self.classes)[self.labels]
+
     def subset(self, which: np.ndarray) -> "ImageBank":
         """The images under a boolean mask (N,) or at integer indices (M,), with the same class list.
 

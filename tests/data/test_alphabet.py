@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from siamese_lib import load_image_folder, load_rendered
+from siamese_lib.data.alphabet import typefaces_with
 from siamese_lib.data.faces import font_file
 from siamese_lib.errors import InputError
 
@@ -23,6 +24,14 @@ def test_characters_of_any_script_are_drawn_with_any_font():
     assert (bank.images.reshape(76, -1).max(1) == 255).all()
     columns = bank.images[:, :, 1:-1].max(1)
     assert (columns[:, 0] > 0).all() and (columns[:, -1] > 0).all()  # square: ink from edge to edge
+
+
+def test_typefaces_with_an_alphabet_draw_all_of_it(tiny_font, cache):
+    half = font_file(tiny_font("half.ttf", {"A": [(0, 0, 500, 500)], "B": []}))  # maps B, draws nothing
+    none = font_file(tiny_font("none.ttf", {"C": [(0, 0, 500, 500)]}))
+    whole = font_file(SANS)
+    assert typefaces_with("AB", [half, whole, none]) == [whole]
+    assert typefaces_with("A", iter([half, none])) == [half]
 
 
 def test_characters_drawn_alike_or_not_at_all_are_left_out():
