@@ -74,13 +74,19 @@ def refresh(executed: Path, notebook: Path) -> None:
         if cell.cell_type == "code":
             source = outputs[cell["id"]]
             cell.outputs, cell.execution_count = (
-                [o for o in source.outputs if o.get("name") != "stderr"],
+                [o for o in source.outputs if not _of_a_session(o)],
                 source.execution_count,
             )
             for output in cell.outputs:
                 output.get("metadata", {}).pop("papermill", None)
     with atomic_write(notebook) as temporary:
         nbformat.write(kept, temporary)
+
+
+def _of_a_session(output: dict) -> bool:
+    """What means nothing on a page: bars and warnings, and controls, whose state is not in the file."""
+    controls = "application/vnd.jupyter.widget-view+json"
+    return output.get("name") == "stderr" or controls in output.get("data", {})
 
 
 def reproduce(everything: bool = False, write_back: bool = False) -> None:
