@@ -82,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--ink", choices=("dark", "light"), help="default: found picture by picture")
     predict.set_defaults(command=_predict)
 
+    export = commands.add_parser("export", help="write a network for other runtimes")
+    export.add_argument("network", help="a pretrained one, or a file of SiameseClassifier.save")
+    export.add_argument("target", help="file ending in .onnx, .xml (OpenVINO) or .param (ncnn)")
+    export.set_defaults(command=_export)
+
     tables = commands.add_parser(
         "tables", help="rebuild the tables of results/ and README.md from the published records"
     )
@@ -168,6 +173,15 @@ def _reproduce(options: argparse.Namespace) -> None:
     from siamese_lib.report.notebooks import reproduce
 
     reproduce(options.all, options.refresh)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from siamese_lib.classifier import SiameseClassifier
+    from siamese_lib.export import export
+    from siamese_lib.pretrained import NAMES
+
+    read = SiameseClassifier.from_pretrained if options.network in NAMES else SiameseClassifier.load
+    print(export(read(options.network), options.target))
 
 
 def _tables(options: argparse.Namespace) -> None:

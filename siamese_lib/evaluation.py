@@ -16,7 +16,8 @@ from siamese_lib.model import embed
 BOOTSTRAP = 1000  # resamples of the classes
 TIES = 0.01  # share of the images from which on ties are warned of
 EXAMPLES = 16  # most frequent confusions of which an image is kept
-BLOCK = 64  # rows of distances at a time: with all training samples of Hangul 5 MB
+BLOCK = 64  # rows of distances at a time
+COLUMNS = 4_096  # of a block, where there are more: with 64 rows 1 MB
 
 
 class LabelledImages(Protocol):
@@ -217,13 +218,18 @@ def nearest_is_own(embeddings: Tensor, references: Tensor, own: Tensor) -> Tenso
     Returns:
         (N,) bool.
     """
-    limit, hits = _resolution(embeddings, references), []
-    for scores, mine in zip(_scores(embeddings, references), own.split(BLOCK), strict=True):
-        columns = mine.clamp(min=0)
-        best = scores.gather(1, columns).amax(1)
-        others = scores.scatter_(1, columns, -torch.inf).amax(1)
-        hits.append((best > others + limit) & (mine[:, 0] >= 0))
-    return torch.cat(hits)
+    limit = _resolution(embeddings, references)
+    best, others = embeddings.new_full((2, len(embeddings)), -torch.inf)
+    for start in range(0, len(references), COLUMNS):  # what fits in a cache, of all training samples
+        for row, scores in enumerate(_scores(embeddings, references, slice(start, start + COLUMNS))):
+            some = slice(row * BLOCK, row * BLOCK + len(scores))
+            columns = own[some] - start
+            rows, place = ((columns >= 0) & (columns < scores.shape[1]) & (own[some] >= 0)).nonzero().T
+            columns = columns[rows, place]
+            best[some].scatter_reduce_(0, rows, scores[rows, columns], "amax")
+            scores[rows, columns] = -torch.inf
+            others[some] = torch.maximum(others[some], scores.amax(1))
+    return best > others + limit
 
 
 def _resolution(embeddings: Tensor, references: Tensor) -> Tensor:
@@ -240,14 +246,14 @@ def _resolution(embeddings: Tensor, references: Tensor) -> Tensor:
     return limit
 
 
-def _scores(embeddings: Tensor, references: Tensor) -> Iterator[Tensor]:
-    """`BLOCK` rows of (N, M) at a time; the larger, the nearer.
+def _scores(embeddings: Tensor, references: Tensor, some: slice = slice(None)) -> Iterator[Tensor]:
+    """`BLOCK` rows of (N, M) at a time, of all references or of some; the larger, the nearer.
 
     The order of the distances is that of e.r - |r|^2 / 2, one product of matrices; about the mean of the
     references, where it is most exact.
     """
     middle = references.mean(0)
-    r = references - middle
+    r = references[some] - middle
     offset = r.square().sum(1) / -2
     for part in embeddings.split(BLOCK):
         yield torch.addmm(offset, part - middle, r.T)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from siamese_lib import evaluation
 from siamese_lib.data.bank import ImageBank
 from siamese_lib.errors import InputError, NotFinite
 from siamese_lib.evaluation import _samples_of_classes, evaluate, nearest, nearest_is_own
@@ -128,7 +129,9 @@ def test_nearest_in_blocks():
     assert torch.equal(numbers, torch.cdist(x.double(), y.double()).argsort(1)[:, :4]) and not ties.any()
 
 
-def test_nearest_is_own_against_all_distances():
+@pytest.mark.parametrize("columns", [7, 4_096])
+def test_nearest_is_own_against_all_distances(columns, monkeypatch):
+    monkeypatch.setattr(evaluation, "COLUMNS", columns)
     g = torch.Generator().manual_seed(0)
     x, y = torch.randn(150, 3, generator=g), torch.randn(40, 3, generator=g)
     labels, gallery = (

@@ -150,3 +150,19 @@ def test_a_package_that_is_missing_is_named(fitted, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"ONNX needs the package onnx; pip install 'siamese_lib\["):
         export(fitted, tmp_path / "a.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_exports_pretrained_networks_and_files(fitted, asked, tmp_path, capsys):
+    import onnxruntime
+
+    from siamese_lib.__main__ import main
+
+    fitted.save(tmp_path / "bars.safetensors")
+    for network, classes in (("hangul-2350", 2350), (str(tmp_path / "bars.safetensors"), 6)):
+        target = tmp_path / f"{classes}.onnx"
+        assert main(["export", network, str(target)]) == 0
+        assert capsys.readouterr().out.strip() == str(target)
+        distances = onnxruntime.InferenceSession(target).run(["distances"], {"images": asked[:3]})[0]
+        assert distances.shape == (3, classes)
+    assert main(["export", "nothing", str(tmp_path / "a.onnx")]) == 2
+    assert "nothing is not there" in capsys.readouterr().err

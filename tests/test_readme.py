@@ -7,7 +7,6 @@ import tomllib
 
 import pandas as pd
 import pytest
-import torch
 from scipy import stats
 
 from siamese_lib import EmbeddingNet
@@ -238,11 +237,9 @@ def test_python_runs_as_it_stands():
     assert blocks
     for block in blocks:
         names: dict = {}
-        torch.manual_seed(0)
         exec(compile(block, "README.md", "exec"), names)
-        assert [c.shape for c in names["ideal"]] == [(32, 25)] * 3  # centroids are passed once they are known
-        assert names["statistics"].spread.shape == (20,) and names["positives"].probabilities.std() > 0
-        assert len(names["negatives"].clusters.unique()) < 20
+        assert names["reader"].score(names["bank"].images, names["bank"].names) > 0.9
+        assert (names["answers"][:, 0] == names["new"].names).mean() > 0.6
 
 
 def test_notebook_titles_are_headings():
