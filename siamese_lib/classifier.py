@@ -93,6 +93,7 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         self.loss_ = "prototype"
         images = self._drawn(rows)
         self.network_ = self._trained(images, torch.from_numpy(numbers))
+        vars(self).pop("_kept_session", None)
         self.threshold_ = math.inf
         return self._know(labels, *self._totals(images, numbers, len(labels)))
 
@@ -157,10 +158,18 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         answers, distances = self.predict_top_k(X, 1)
         if self.unknown is None:
             return answers[:, 0]
+        kinds = np.asarray(self.unknown).dtype.kind, self.classes_.dtype.kind
+        if "O" not in kinds and (kinds[0] in "US") != (kinds[1] in "US"):
+            raise InputError(
+                f"unknown={self.unknown!r}, but classes are such as {_name(self.classes_[0])}; give one of "
+                "their type"
+            )
         return np.where(distances[:, 0] <= self.threshold_, answers[:, 0], self.unknown)
 
     def predict_top_k(self, X, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest classes (n, k), nearest first, and their distances (n, k); fewer where there are."""
+        if k < 1:
+            raise InputError(f"k={k!r}: 1 or more")
         x, k = self.transform(X), min(k, len(self.centroids_))
         numbers = np.concatenate(
             [self._nearest(some, k) for some in np.split(x, range(BLOCK, len(x), BLOCK))]

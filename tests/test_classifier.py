@@ -233,3 +233,35 @@ def test_a_pretrained_network_reads_and_learns_new_characters(debian_faces):
     assert len(classifier.classes_) == 2_353 and classifier.counts_.max() == 3
     assert classifier.score(letters.images, names) == 1
     assert classifier.score(read.images, np.array(syllables)[read.labels]) >= 0.9
+
+
+def test_fitted_again_it_reads_with_the_new_network(fitted):
+    images, labels = bars(seed=1)
+    again = SiameseClassifier(images=2_000).fit(*bars())
+    first = again.transform(images[:4])
+    again.set_params(random_state=1).fit(*bars())
+    assert np.abs(again.transform(images[:4]) - first).max() > 1
+    assert np.allclose(again.transform(images[:4]), again.transform(images)[:4], atol=1e-3)
+
+
+def test_few_images_and_many_are_read_alike(fitted):
+    """Few go through onnxruntime where it is installed, and a product finds the nearest ideal vectors."""
+    images, _ = bars(seed=2)
+    answers, distances = fitted.predict_top_k(images, 4)
+    for place in range(0, len(images), 5):
+        few = fitted.predict_top_k(images[place : place + 1], 4)
+        assert (few[0] == answers[place]).all() and np.allclose(few[1], distances[place], atol=1e-3)
+    x = fitted.transform(images)
+    every = np.linalg.norm(x[:, None] - fitted.centroids_, axis=2)
+    assert (fitted.classes_[every.argsort(1)[:, :4]] == answers).all()
+    assert np.allclose(np.sort(every, 1)[:, :4], distances)
+    with pytest.raises(InputError, match="k=0: 1 or more"):
+        fitted.predict_top_k(images, 0)
+
+
+def test_unknown_is_of_the_type_of_the_labels():
+    images, labels = bars(count=2)
+    odd = SiameseClassifier(images=500, unknown="?").fit(images, labels)
+    with pytest.raises(InputError, match=r"unknown='\?', but classes are such as 0; give one of their type"):
+        odd.predict(images)
+    assert set(odd.set_params(unknown=-1).predict(images)) <= {0, 1, -1}
