@@ -11,6 +11,7 @@ from benchmarks import (
     common,
     drawers,
     evaluation,
+    latency,
     limits,
     mining,
     notebooks,
@@ -18,6 +19,7 @@ from benchmarks import (
     scale,
     step,
     time_to_accuracy,
+    unseen,
 )
 from siamese_lib.errors import InputError
 from siamese_lib.files import results_folder
@@ -46,6 +48,8 @@ COLUMNS = {
     "memory": "device batch images_seen images_tested peak_mb",
     "notebooks": "device notebook profile minutes",
     "long_run": "method images seed clean scans phd08-sim phd08",
+    "latency": "runtime one_ms batch_ms ratio kb changed accuracy",
+    "unseen": "classes unseen samples images seed old_before old_after new new_ci95",
     "limits": "splits typefaces images seed train_clean validation_scans test_scans test_scans_top5",
     "drawers": "loss batch rate images framing probability shift degrees impostors "
     "pool_images seed train_accuracy accuracy",
@@ -295,3 +299,29 @@ def test_limits_train_on_the_typefaces_that_they_name(debian_faces, monkeypatch)
     assert (line["splits"], line["typefaces"]) == ("train + test", 8 + 9)
     measured = [line[name] for name in ("train_clean", "validation_scans", "test_scans", "test_scans_top5")]
     assert all(0 < percent <= 100 for percent in measured) and line["test_scans"] <= line["test_scans_top5"]
+
+
+def test_every_runtime_is_timed_and_asked(debian_faces, monkeypatch, tmp_path):
+    for name, value in {"GLYPHS": 200, "BATCH": 3, "SECONDS": 0, "ROUNDS": 1, "CALIBRATION": 20}.items():
+        monkeypatch.setattr(latency, name, value)
+    lines = {line["runtime"]: line for line in latency.measure(tmp_path)}
+    assert all(line["one_ms"] > 0 and line["batch_ms"] > 0 and line["ratio"] > 0 for line in lines.values())
+    assert lines["onnxruntime, network alone"]["ratio"] == 1
+    for name in ("torch", "torch, compiled", "onnxruntime", "OpenVINO", "ncnn"):
+        assert lines[name]["changed"] <= 0.5 and lines[name]["accuracy"] > 95, name
+    assert lines["OpenVINO, int8"]["kb"] < lines["OpenVINO"]["kb"]
+    assert list(pd.DataFrame(list(lines.values())).columns) == COLUMNS["latency"].split()
+
+
+def test_characters_are_added_that_were_not_trained_on(debian_faces, monkeypatch):
+    for name, value in {"CLASSES": 40, "UNSEEN": 4, "IMAGES": 2_000, "VARIANTS": 1}.items():
+        monkeypatch.setattr(unseen, name, value)
+    trained, fit = [], unseen.SiameseClassifier.fit
+    monkeypatch.setattr(
+        unseen.SiameseClassifier, "fit", lambda self, x, y: trained.append(set(y)) or fit(self, x, y)
+    )
+    (line,) = unseen.measure(0, CPU)
+    assert list(line) == COLUMNS["unseen"].split()
+    assert len(trained[0]) == 36 and line["samples"] == 5
+    assert 0 < line["old_after"] <= line["old_before"] <= 100 and line["new"] > 10
+    assert unseen.measure(0, CPU) == [line]

@@ -106,7 +106,7 @@ def test_ncnn_answers_as_torch_does(fitted, asked, tmp_path):
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
     net.opt.num_threads = 1
     net.load_param(str(path))
-    net.load_model(str(path.with_suffix(".bin")))
+    net.load_model(str(path.with_suffix(".ncnn.bin")))
     outputs = []
     for image in asked.astype(np.float32) / 255:
         pixels = ncnn.Mat(image)  # does not own `image`, which must live as long
@@ -116,6 +116,15 @@ def test_ncnn_answers_as_torch_does(fitted, asked, tmp_path):
     check(fitted, asked, *(np.stack(found) for found in zip(*outputs, strict=True)), tolerance=2e-4)
     told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert told["classes"] == fitted.classes_.tolist()
+
+
+def test_all_kinds_lie_beside_one_another(fitted, tmp_path):
+    files = {}
+    for ending in (".xml", ".param", ".onnx"):
+        export(fitted, tmp_path / f"bars{ending}")
+        files |= {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name not in files}
+    assert sorted(files) == ["bars.bin", "bars.json", "bars.ncnn.bin", "bars.onnx", "bars.param", "bars.xml"]
+    assert all((tmp_path / name).read_bytes() == content for name, content in files.items())
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ class Reader(nn.Module):
 
 
 def export(classifier: "SiameseClassifier", path: str | os.PathLike, calibration: object = None) -> Path:
-    """Write a classifier as NAME.onnx; as NAME.xml with NAME.bin (OpenVINO); or as NAME.param with NAME.bin
-    and NAME.json (ncnn). The ending decides.
+    """Write a classifier as NAME.onnx; as NAME.xml with NAME.bin (OpenVINO); or as NAME.param with
+    NAME.ncnn.bin and NAME.json (ncnn). The ending decides.
 
     Args:
         classifier: a fitted one, of pictures.
@@ -160,5 +160,7 @@ def _ncnn(classifier: "SiameseClassifier", card: dict) -> dict[str, bytes]:
             torch.jit.trace(Reader(classifier).eval(), one).save(source)
         command = [pnnx.EXEC_PATH, source.name, f"inputshape=[1,1,{SIDE},{SIDE}]", "fp16=0"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        files = {end: (Path(folder) / f"model.ncnn{end}").read_bytes() for end in (".param", ".bin")}
-    return files | {".json": json.dumps(card, ensure_ascii=False).encode()}
+        parameters, weights = ((Path(folder) / f"model.ncnn{end}").read_bytes() for end in (".param", ".bin"))
+    card = json.dumps(card, ensure_ascii=False).encode()
+    # not NAME.bin, which is OpenVINO's
+    return {".param": parameters, ".ncnn.bin": weights, ".json": card}
