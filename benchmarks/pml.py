@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from pytorch_metric_learning import losses, miners
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import cross_entropy, normalize
 
 from siamese_lib.batches import ClassSamples, MicroBatch, Outcome
 from siamese_lib.experiments.config import RunConfig
@@ -13,8 +13,20 @@ from siamese_lib.mining import NegativeSampler, PositiveSampler, UniformNegative
 from siamese_lib.model import EMBEDDING_SIZE
 from siamese_lib.training import Trainer
 
+
+class Softmax(nn.Module):
+    """Cross-entropy of a linear layer with an output for each class, called as the library's losses are."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(EMBEDDING_SIZE, num_classes)
+
+    def forward(self, embeddings: Tensor, labels: Tensor, indices_tuple: object = None) -> Tensor:
+        return cross_entropy(self.head(embeddings), labels)
+
+
 # name -> (loss, miner): as their documentation sets them up. The last two keep a learnt vector for each
-# class.
+# class; `softmax` is not of the library.
 SETUPS = {
     "multi-similarity": lambda c: (losses.MultiSimilarityLoss(), miners.MultiSimilarityMiner()),
     "triplet-semihard": lambda c: (
@@ -24,6 +36,7 @@ SETUPS = {
     "circle": lambda c: (losses.CircleLoss(), None),
     "supcon": lambda c: (losses.SupConLoss(), None),
     "proxy-anchor": lambda c: (losses.ProxyAnchorLoss(c, EMBEDDING_SIZE), None),
+    "softmax": lambda c: (Softmax(c), None),
     "normalised-softmax": lambda c: (losses.NormalizedSoftmaxLoss(c, EMBEDDING_SIZE), None),
 }
 

@@ -9,6 +9,7 @@ import torch
 
 from benchmarks import (
     common,
+    comparison,
     drawers,
     evaluation,
     latency,
@@ -48,6 +49,7 @@ COLUMNS = {
     "memory": "device batch images_seen images_tested peak_mb",
     "notebooks": "device notebook profile minutes",
     "long_run": "method images seed clean scans phd08-sim phd08",
+    "comparison": "method rate images seed validation test",
     "latency": "runtime one_ms batch_ms ratio kb changed accuracy",
     "unseen": "classes unseen samples images seed old_before old_after new new_ci95",
     "limits": "splits typefaces images seed train_clean validation_scans test_scans test_scans_top5",
@@ -157,8 +159,6 @@ def make(batch: str, **changes):
 
 @pytest.mark.parametrize("method", ["triplet/pooled-near, adam", "pml/multi-similarity, soap"])
 def test_a_run_stops_at_its_target(debian_faces, method, monkeypatch):
-    if method.startswith("pml"):
-        pytest.importorskip("pytorch_metric_learning", reason="make bench installs pytorch-metric-learning")
     monkeypatch.setitem(time_to_accuracy.TARGETS, "easy", ("clean", 0.5))
     monkeypatch.setitem(time_to_accuracy.TARGETS, "hard", ("scans", 100.5))
     easy = time_to_accuracy.run(method, "easy", 0, CPU, SMALL)
@@ -168,9 +168,8 @@ def test_a_run_stops_at_its_target(debian_faces, method, monkeypatch):
     assert [images for images, *_ in hard["curve"]] == [768]
 
 
-@pytest.mark.parametrize("name", ["proxy-anchor", "circle"])
+@pytest.mark.parametrize("name", ["proxy-anchor", "circle", "softmax"])
 def test_losses_of_the_other_library_train_in_our_loop(debian_faces, name):
-    pytest.importorskip("pytorch_metric_learning", reason="make bench installs pytorch-metric-learning")
     trainer, _ = time_to_accuracy.trainer_of(f"pml/{name}, adam", 0, CPU, **SMALL)
     first = [p.detach().clone() for p in trainer.optimiser.param_groups[0]["params"]]
     trainer.fit()
@@ -325,3 +324,30 @@ def test_characters_are_added_that_were_not_trained_on(debian_faces, monkeypatch
     assert len(trained[0]) == 36 and line["samples"] == 5
     assert 0 < line["old_after"] <= line["old_before"] <= 100 and line["new"] > 10
     assert unseen.measure(0, CPU) == [line]
+
+
+def test_methods_are_compared_at_one_budget_each_with_its_best_rate(debian_faces, monkeypatch, tmp_path):
+    small = {name: value for name, value in SMALL.items() if name != "images"}
+    monkeypatch.setattr(comparison, "COMMON", small)
+    monkeypatch.setattr(comparison, "LIBRARY", {})
+    monkeypatch.setattr(comparison, "hangul_stream", lambda *a: ([], {}))
+    empty = type("", (), {"summary": lambda self: {"accuracy": 12.5}})
+    monkeypatch.setattr(comparison, "evaluate", lambda *a: empty())
+    line = comparison.measure("softmax classifier", 1e-3, 768, 0, CPU)
+    assert list(line) == COLUMNS["comparison"].split() and line["test"] == 12.5
+    tuning = comparison.measure("Circle", 1e-3, 768, 10, CPU)
+    assert "test" not in tuning
+    tuned = [{"method": m, "rate": r, "validation": v} for m, r, v in (("a", 1, 5), ("a", 2, 7), ("b", 1, 3))]
+    assert comparison.best_rates(tuned) == {"a": 2, "b": 1}
+
+
+def test_a_run_that_diverges_is_noted(monkeypatch):
+    from siamese_lib.errors import NotFinite
+
+    def diverges(*entry):
+        raise NotFinite("the loss is not finite")
+
+    monkeypatch.setattr(comparison, "measure", diverges)
+    monkeypatch.setattr(comparison, "kept", lambda name, entry, device, make: make())
+    line = comparison.run(CPU, ["Circle", 1e-2, 768, 0])
+    assert line["validation"] == 0 and line["diverged"] == "the loss is not finite"

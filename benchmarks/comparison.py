@@ -1,0 +1,99 @@
+"""Our losses beside pytorch-metric-learning's and a softmax classifier: one network, budget and optimiser.
+
+    python -m benchmarks.comparison         writes results/benchmarks/comparison.csv
+
+Every method has the network of Table 1, the same eight typefaces, augmentation (half of the images look
+scanned) and SOAP, and as many images. Its learning rate is the best of RATES after 80,000 images on scans of
+the validation typefaces, with a seed that no other line uses. Three seeds each; all are read by the nearest
+ideal vector. `validation` are scans of the validation typefaces, `test` simulated PHD08. Nothing is timed.
+"""
+
+import functools
+
+import torch
+
+from benchmarks.common import command_line, kept, publish, side_by_side
+from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
+from siamese_lib.errors import NotFinite
+from siamese_lib.evaluation import evaluate
+from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.test_sets import accuracy_of, hangul_stream
+from siamese_lib.runtime import choose_device
+
+IMAGES, TUNING_IMAGES, SEEDS, VARIANTS = 240_000, 80_000, (0, 1, 2), 3
+RATES = (3e-3, 1e-2, 2e-2)
+COMMON = {"shift": 0.12, "scan_share": 0.5}
+LIBRARY = {"pool_classes": 32}  # half the classes of a pool, as for ours
+NEAR = {"batch": "pooled-near", "updates": 10}
+METHODS = {
+    "ours: metric loss, auto-clustering": ("ours", {"row": "auto-clustering"}),
+    "ours: triplet loss, nearest classes": ("ours", {"row": "triplet/random", **NEAR}),
+    "ours: prototype loss, nearest classes": ("ours", {"row": "prototype/random", **NEAR}),
+    "MultiSimilarity with its miner": ("pml/multi-similarity", LIBRARY),
+    "Circle": ("pml/circle", LIBRARY),
+    "SupCon": ("pml/supcon", LIBRARY),
+    "ProxyAnchor": ("pml/proxy-anchor", LIBRARY),
+    "softmax classifier": ("pml/softmax", LIBRARY),
+}
+
+
+def measure(method: str, rate: float, images: int, seed: int, device: torch.device) -> dict:
+    """A run of a method: its accuracies in percent, 0 where it diverged."""
+    name, settings = METHODS[method]
+    changes = COMMON | settings | {"rate": rate, "images": images}
+    trainer, data = trainer_of(name, seed, device, **changes)
+    line = {"method": method, "rate": rate, "images": images, "seed": seed}
+    centroids, chunk = trainer.fit().centroids, trainer.plan.chunk
+    line["validation"] = accuracy_of(trainer.forward, centroids, data.validation, chunk)
+    if seed != TUNING_SEED:
+        config = make_config("table3", "random", "quick")
+        banks, _ = hangul_stream("phd08-sim", config, device, VARIANTS)
+        result = evaluate(trainer.forward, centroids, data.train.classes, banks, None, chunk)
+        line["test"] = result.summary()["accuracy"]
+    return line
+
+
+def run(device: torch.device, entry: list) -> dict:
+    """The kept run of an entry (method, rate, images, seed); one that diverged has the accuracy 0."""
+    method, rate, images, seed = entry
+
+    def made() -> dict:
+        try:
+            return measure(method, rate, images, seed, device)
+        except NotFinite as error:
+            line = {"method": method, "rate": rate, "images": images, "seed": seed, "validation": 0.0}
+            return line | {"diverged": str(error)}
+
+    return kept("benchmarks.comparison", entry, device, made)
+
+
+def best_rates(tuning: list[dict]) -> dict[str, float]:
+    """Method -> the rate of its best run on the validation scans."""
+    best = {}
+    for line in sorted(tuning, key=lambda line: line["validation"]):
+        best[line["method"]] = line["rate"]
+    return best
+
+
+def main() -> None:
+    parser = command_line("benchmarks.comparison", __doc__)
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side, a thread each")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    work = functools.partial(run, device)
+    grid = [[method, rate, TUNING_IMAGES, TUNING_SEED] for method in METHODS for rate in RATES]
+    tuning = []
+    for line in side_by_side(work, grid, options.jobs):
+        print(*line.values(), flush=True)
+        tuning.append(line)
+    best = best_rates(tuning)
+    grid = [[method, best[method], IMAGES, seed] for method in METHODS for seed in SEEDS]
+    lines = []
+    for line in side_by_side(work, grid, options.jobs):
+        print(*line.values(), flush=True)
+        lines.append(line)
+    publish("comparison", lines, device, tuning=tuning)
+
+
+if __name__ == "__main__":
+    main()
