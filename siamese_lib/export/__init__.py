@@ -39,7 +39,7 @@ FLOAT = ["MatMul", "Multiply", "Add", "ReduceSum", "Sqrt", "SoftSign", "SoftPlus
 
 
 def softsign(x: Tensor) -> Tensor:
-    """Eq. 7 as ncnn takes it, which has neither a softsign nor the form that trains."""
+    """Eq. 7 for ncnn: pnnx turns x / (1 + |x|) into a softsign layer, and ncnn has none."""
     return x * (1 / (1 + x.abs()))
 
 
