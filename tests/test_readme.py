@@ -170,7 +170,7 @@ def test_table_3_is_as_described():
         lines = lines.accuracy_mean
         clustered = lines[lines.index.str.contains("auto-clustering")]
         assert len(clustered) == 2 and clustered.min() > lines.drop(clustered.index).max()
-    assert (csv("table4").seeds == 1).all() and (csv("matrix").seeds == 1).all()
+    assert (csv("matrix", profile="quick").seeds == 1).all()
 
 
 def test_settings_named_are_there():
