@@ -1,10 +1,13 @@
-"""The controls of notebook 11; they show the figures of siamese_lib.report.explore."""
+"""The controls of notebook 11; they show the figures of siamese_lib.report.explore.
+
+Figures are shown by an Image: an Output would do, but papermill waits for ever for what is printed into one.
+"""
 
 import io
 from collections.abc import Callable
 
 import numpy as np
-from IPython.display import display
+from matplotlib.figure import Figure
 
 from siamese_lib.errors import InputError
 from siamese_lib.report import explore
@@ -59,7 +62,7 @@ def canvas(explorer: Explorer):
     field, strokes, clear = Canvas(width=SIZE, height=SIZE), [], ipywidgets.Button(description="clear")
     field.stroke_rect(0, 0, SIZE, SIZE)
     field.line_width, field.line_cap = PEN, "round"
-    answer = ipywidgets.Output()
+    answer = Answer()
 
     def down(x: float, y: float) -> None:
         strokes.append([(x, y)])
@@ -73,19 +76,19 @@ def canvas(explorer: Explorer):
         move(x, y)
         drawn = [stroke for stroke in strokes if stroke]
         strokes.append(None)  # the pen is up
-        _show(answer, lambda: explore.reading(explorer, inked(drawn)))
+        answer.show(lambda: explore.reading(explorer, inked(drawn)))
 
     def start_anew(_) -> None:
         strokes.clear()
         field.clear()
         field.stroke_rect(0, 0, SIZE, SIZE)
-        answer.clear_output()
+        answer.show(lambda: None)
 
     field.on_mouse_down(down)
     field.on_mouse_move(move)
     field.on_mouse_up(up)
     clear.on_click(start_anew)
-    return ipywidgets.VBox([ipywidgets.HBox([field, clear]), answer])
+    return ipywidgets.VBox([ipywidgets.HBox([field, clear]), *answer.parts])
 
 
 def inked(strokes: list[list[tuple[float, float]]]) -> np.ndarray:
@@ -105,21 +108,30 @@ def _with_figure(controls: list, figure: Callable[[], object]):
     """Controls, and below them a figure that follows each change."""
     import ipywidgets
 
-    answer = ipywidgets.Output()
+    answer = Answer()
     for control in controls:
-        control.observe(lambda _: _show(answer, figure), "value")
-    _show(answer, figure)
-    return ipywidgets.VBox([*controls, answer])
+        control.observe(lambda _: answer.show(figure), "value")
+    answer.show(figure)
+    return ipywidgets.VBox([*controls, *answer.parts])
 
 
-def _show(answer, figure: Callable[[], object]) -> None:
-    """The figure, or in one line what was wrong, in an Output widget."""
-    answer.clear_output(wait=True)
-    with answer:
+class Answer:
+    """A figure, or in one line what was wrong."""
+
+    def __init__(self) -> None:
+        import ipywidgets
+
+        self.image, self.message = ipywidgets.Image(format="png"), ipywidgets.Label()
+        self.parts = self.image, self.message
+
+    def show(self, figure: Callable[[], Figure | None]) -> None:
+        """Make the figure and show it; nothing for None."""
         try:
-            found = figure()
+            found, self.message.value = figure(), ""
         except InputError as error:
-            print(error)
-        else:
-            if found is not None:
-                display(found)
+            found, self.message.value = None, str(error)
+        self.image.layout.display = "none" if found is None else ""
+        if found is not None:
+            content = io.BytesIO()
+            found.savefig(content, format="png", dpi=100)
+            self.image.value = content.getvalue()

@@ -109,19 +109,23 @@ def test_what_is_no_syllable_of_the_alphabet(explorer, wrong):
         explore.two(explorer, "가", "가")
 
 
-def test_controls_show_the_figure_and_what_is_wrong(explorer, scans, capsys):
-    made = widgets.syllable(explorer, "각")
-    box, answer = made.children
-    assert len(scans) == 1
+def test_controls_show_the_figure_and_what_is_wrong(explorer, scans):
+    box, image, message = widgets.syllable(explorer, "각").children
+    first = image.value
+    assert len(scans) == 1 and first.startswith(b"\x89PNG") and message.value == ""
     box.value = "각 "
     assert len(scans) == 2  # spaces do not matter
     box.value = "?"
-    assert len(scans) == 2 and "'?' is none of" in capsys.readouterr().out
+    assert len(scans) == 2 and "'?' is none of" in message.value and image.layout.display == "none"
+    one, _, image, _ = widgets.two(explorer, "가", "감").children
+    first = image.value
+    one.value = "각"
+    assert image.value not in (first, b"") and image.layout.display == ""
 
 
 def test_strokes_on_the_canvas_are_read_when_the_pen_is_lifted(explorer, monkeypatch):
     shown = []
-    monkeypatch.setattr(explore, "reading", lambda explorer, picture: shown.append(picture))
+    monkeypatch.setattr(explore, "reading", lambda explorer, picture: shown.append(picture))  # no figure
     made = widgets.canvas(explorer)
     field, clear = made.children[0].children
     for x in (20, 90, 165):
@@ -136,10 +140,9 @@ def test_strokes_on_the_canvas_are_read_when_the_pen_is_lifted(explorer, monkeyp
     assert np.array_equal(shown[1], widgets.inked([[(90, 20), (90, 160)]]))
 
 
-def test_a_file_that_is_no_picture_is_named(explorer, capsys):
-    made = widgets.upload(explorer)
-    button, _ = made.children
+def test_a_file_that_is_no_picture_is_named(explorer):
+    button, _, message = widgets.upload(explorer).children
     content = memoryview(b"no picture")
     now = datetime.datetime.now()
     button.value = (Bunch(name="a.png", type="image/png", size=10, content=content, last_modified=now),)
-    assert "a.png is no picture that Pillow reads" in capsys.readouterr().out
+    assert "a.png is no picture that Pillow reads" in message.value
