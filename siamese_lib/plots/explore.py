@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from siamese_lib.data.framing import SIDE
 from siamese_lib.plots.glyphs import line_titles, tiles
@@ -40,7 +41,7 @@ def sheet_of_glyphs(title: str, groups: Sequence[Glyphs], chances: np.ndarray | 
     """
     groups = [group for group in groups if len(group.images)]
     lines = [-(-len(group.images) // COLUMNS) for group in groups]
-    heights = [0.92 * count + 0.3 for count in lines] + ([1.9] if chances is not None else [])
+    heights = [1.02 * count + 0.3 for count in lines] + ([1.9] if chances is not None else [])
     figure = new_figure(9, sum(heights), title)
     axes = figure.subplots(len(heights), 1, gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0]
     for ax, group in zip(axes, groups, strict=False):
@@ -66,7 +67,18 @@ def _glyphs(ax: Axes, group: Glyphs) -> None:
 def _chances(ax: Axes, chances: np.ndarray) -> None:
     ax.plot(np.arange(len(chances)), chances, color=PALETTE[0], marker="o", markersize=3)
     ax.axhline(1, color=MUTED, linewidth=0.8)
-    ax.annotate("every class alike", (0, 1), (2, 3), textcoords="offset points", fontsize=8, color=MUTED)
+    ax.annotate(
+        "every class alike",
+        (1, 1),
+        (-2, -3),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=8,
+        color=MUTED,
+    )
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_title(
         "How often it was drawn to practise (auto-probabilistic mining, profile cpu)",
         loc="left",

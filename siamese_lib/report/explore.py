@@ -86,7 +86,7 @@ def syllable(explorer: Explorer, character: str) -> Figure:
     number = explorer.of(character)
     own = explorer.glyphs.subset(explorer.glyphs.labels == number)
     groups = [
-        Glyphs("In all typefaces", own.images, own.meta.face.str[:11].tolist()),
+        Glyphs("In all typefaces", own.images, own.meta.face.str[:10].tolist()),
         _neighbours(explorer, character),
         _cluster(explorer, number),
         _mistakes(explorer, character),

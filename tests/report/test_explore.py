@@ -112,7 +112,7 @@ def test_what_is_no_syllable_of_the_alphabet(explorer, wrong):
 def test_controls_show_the_figure_and_what_is_wrong(explorer, scans):
     box, image, message = widgets.syllable(explorer, "각").children
     first = image.value
-    assert len(scans) == 1 and first.startswith(b"\x89PNG") and message.value == ""
+    assert len(scans) == 1 and bytes(first).startswith(b"\x89PNG") and message.value == ""
     box.value = "각 "
     assert len(scans) == 2  # spaces do not matter
     box.value = "?"
