@@ -55,6 +55,38 @@ def typefaces_with(characters: Iterable[str], faces: Iterable[FoundFace]) -> lis
     return found
 
 
+def distinct_typefaces(
+    characters: Sequence[str],
+    faces: Iterable[FoundFace],
+    known: Iterable[FoundFace] = (),
+    least: float = 8.0,
+) -> list[FoundFace]:
+    """Those of the typefaces that draw the characters otherwise than all of `known` and than those before.
+
+    Fonts of different design families often share the glyphs of a second script: of the nine test typefaces
+    of Hangul five draw the kana of a training typeface. Give the test typefaces as `known` when choosing what
+    to train on.
+
+    Args:
+        characters: what all of the typefaces draw (`typefaces_with`).
+        faces: typefaces, the preferred ones first.
+        known: typefaces that none of them may resemble.
+        least: grey levels, of 255, by which framed glyphs must differ on average.
+    """
+
+    def drawn(face: FoundFace) -> np.ndarray:
+        glyphs = masters(face, list(characters))
+        return frame(glyphs.images, glyphs.heights, glyphs.widths, "square").numpy().astype(np.int16)
+
+    seen, kept = [drawn(face) for face in known], []
+    for face in faces:
+        images = drawn(face)
+        if all(np.abs(images - other).mean() >= least for other in seen):
+            kept.append(face)
+            seen.append(images)
+    return kept
+
+
 def bank_of_faces(faces: Sequence[FoundFace], classes: list[str], framing: str, shown: str) -> ImageBank:
     """The glyphs of all typefaces; see `load_rendered`.
 

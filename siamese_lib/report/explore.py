@@ -112,10 +112,14 @@ def _neighbours(explorer: Explorer, character: str) -> Glyphs:
 def _cluster(explorer: Explorer, number: int) -> Glyphs:
     clusters = explorer.arrays.get("auto-clustering", {}).get("clusters")
     members = [] if clusters is None else np.flatnonzero(clusters == clusters[number])
-    names = [explorer.glyphs.classes[member] for member in members if member != number][:20]
+    names = [explorer.glyphs.classes[member] for member in members if member != number]
+    reader, own = explorer.reader, explorer.glyphs.classes[number]
+    ideal = reader.centroids_[np.searchsorted(reader.classes_, [own, *names])]
+    order = np.linalg.norm(ideal[1:] - ideal[0], axis=1).argsort(kind="stable")[:20]
+    names = [names[place] for place in order]
     title = "In its cluster (auto-clustering, profile cpu)"
     if len(members) > 21:
-        title += f": 20 of {len(members) - 1}"
+        title += f": the nearest 20 of {len(members) - 1}"
     return Glyphs(title, _pictures(explorer, names), [label(name) for name in names])
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from siamese_lib import load_image_folder, load_rendered
-from siamese_lib.data.alphabet import typefaces_with
-from siamese_lib.data.faces import font_file
+from siamese_lib.data.alphabet import distinct_typefaces, typefaces_with
+from siamese_lib.data.faces import find_faces, font_file
 from siamese_lib.errors import InputError
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -32,6 +32,25 @@ def test_typefaces_with_an_alphabet_draw_all_of_it(tiny_font, cache):
     whole = font_file(SANS)
     assert typefaces_with("AB", [half, whole, none]) == [whole]
     assert typefaces_with("A", iter([half, none])) == [half]
+
+
+def test_typefaces_that_share_glyphs_are_told(tiny_font, cache):
+    square, level = [(0, 0, 500, 500)], [(0, 0, 900, 200), (0, 300, 900, 350)]
+    first = font_file(tiny_font("first.ttf", {"A": square, "B": level}))
+    copy = font_file(tiny_font("copy.ttf", {"A": square, "B": level, "C": level}))
+    moved = font_file(tiny_font("moved.ttf", {"A": square, "B": [(0, 0, 900, 205), (0, 300, 900, 350)]}))
+    other = font_file(tiny_font("other.ttf", {"A": level, "B": square}))
+    assert distinct_typefaces("AB", [first, copy, other, moved]) == [first, other]
+    assert distinct_typefaces("AB", [first, other], known=[copy]) == [other]
+    assert distinct_typefaces("AB", [first, copy], least=0.0) == [first, copy]
+
+
+def test_kana_of_hangul_typefaces_are_shared(debian_faces):
+    kana, hangul = "あいうえおかきくけこ", "가각간갇갈감갑값갓강"
+    faces = {face.face.key: face for split in ("train-wide", "test") for face in find_faces(split)}
+    test, train = faces["UnJamoNovel"], faces["UnDotum"]
+    assert distinct_typefaces(kana, [train], known=[test]) == []
+    assert distinct_typefaces(hangul, [train], known=[test]) == [train]
 
 
 def test_characters_drawn_alike_or_not_at_all_are_left_out():
