@@ -14,7 +14,7 @@ from siamese_lib.plots.mining import cluster_example, example_points, mining_exa
 from siamese_lib.plots.network import network_figure
 from siamese_lib.plots.probabilities import probability_evolution
 from siamese_lib.plots.results import ablation_figure, claims_figure, simulated_and_real
-from siamese_lib.plots.sheets import answers_sheet, negatives_sheet, pairs_sheet
+from siamese_lib.plots.sheets import answers_sheet, negatives_sheet, pairs_sheet, picture_figure
 from siamese_lib.plots.speed import rates_figure, scale_figure, step_figure, time_to_accuracy_figure
 from siamese_lib.plots.style import label, new_figure, use_style
 
@@ -43,6 +43,7 @@ __all__ = [
     "network_figure",
     "new_figure",
     "pairs_sheet",
+    "picture_figure",
     "pictures",
     "probability_evolution",
     "rates_figure",

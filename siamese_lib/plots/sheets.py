@@ -90,3 +90,13 @@ def pairs_sheet(
     tiles(ax, lines, images, np.ones(len(images), bool), [""] * len(images))
     line_titles(ax, titles)
     return figure
+
+
+def picture_figure(picture: np.ndarray, title: str) -> Figure:
+    """A grey picture (H, W) as it is."""
+    height, width = picture.shape
+    figure = new_figure(9, 9 * height / width, title)
+    ax = figure.add_subplot()
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    ax.set_axis_off()
+    return figure

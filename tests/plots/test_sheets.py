@@ -117,3 +117,10 @@ def test_a_notebook_keeps_alternative_texts_and_nbconvert_can_find_them(tmp_path
 
 def test_outside_a_kernel_nothing_happens():
     assert plots.use_alt_text() is None
+
+
+def test_a_picture_is_shown_as_it_is():
+    picture = np.arange(60, dtype=np.uint8).reshape(4, 15)
+    figure = plots.picture_figure(picture, "A line")
+    assert np.array_equal(figure.axes[0].images[0].get_array(), picture)
+    assert plots.alt.alt_text(figure) == "A line"
