@@ -200,6 +200,9 @@ def test_unwritable_runs(monkeypatch, tmp_path, capsys):
 def test_unwritable_results(without_training, monkeypatch, tmp_path, capsys):
     assert __main__.main(list(QUICK)) == 0
     (path,) = (tmp_path / "runs").glob("*/record.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["not_run"] |= {"phd08-sim": "left out", "phd08": "left out"}  # QUICK tests nothing
+    path.write_text(json.dumps(record), encoding="utf-8")
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(records, "results_folder", lambda: tmp_path / "file")
     capsys.readouterr()

@@ -207,9 +207,18 @@ def publish(identifier: str) -> Path:
         identifier: the run id, or an unambiguous beginning of it.
 
     Raises:
-        InputError: no such run, several of them, an unfinished one, or an unwritable results folder.
+        InputError: no such run, several of them, one that is still trained or tested, or an unwritable
+            results folder.
     """
+    from siamese_lib.experiments.test_sets import test_sets_of  # which knows the data sets
+
     record, folder = finished_run(identifier)
+    seen = record["evaluations"].keys() | record["not_run"].keys()
+    if missing := [name for name in test_sets_of(record["config"]["protocol"]) if name not in seen]:
+        raise InputError(
+            f"run {record['id']} has not been tested on {', '.join(missing)}: it is still running, was "
+            "interrupted, or was run with --evaluate; the same command without that tests it"
+        )
     target = results_folder() / "runs" / f"{record['id']}.json"
     text = (folder / "record.json").read_text(encoding="utf-8")
     write_text(target, text)  # as it is: its id is the hash of what it holds

@@ -28,7 +28,7 @@ def record(identifier: str) -> dict:
         "history": [{"images": 10, "seconds": 1.5, "accuracy": 40}],
         "totals": {"images_seen": 10, "seconds": 1.5},
         "evaluations": {"phd08-sim": {"accuracy": 40.0, "classes": 2350, "images": 100}},
-        "not_run": {},
+        "not_run": {"phd08": "no class files"},
     }
 
 
@@ -49,6 +49,15 @@ def test_publish_copies_record_and_arrays(folders):
     ]
     assert records.published_arrays(records.published_records())["bb33"]["p"].tolist() == [0, 1, 2]
     assert [r["id"] for r in records.working_records()] == ["aa11", "aa22", "bb33"]
+
+
+def test_a_run_that_is_still_tested_is_not_published(folders):
+    """Training is over and the record written, then one test set after the other is added to it."""
+    half = record("cc44") | {"evaluations": {}}
+    write_json(folders / "runs" / "cc44" / "record.json", half)
+    with pytest.raises(InputError, match="run cc44 has not been tested on phd08-sim: it is still running"):
+        records.publish("cc44")
+    assert not (folders / "results" / "runs" / "cc44.json").exists()
 
 
 @pytest.mark.parametrize("identifier, count", [("aa", 2), ("cc", 0), ("", 0)])

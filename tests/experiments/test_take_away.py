@@ -35,7 +35,7 @@ def run(tmp_path, monkeypatch):
         "history": [{"images": 10, "seconds": 1.5, "accuracy": 40}],
         "totals": {"images_seen": 10, "seconds": 1.5},
         "evaluations": {"phd08-sim": test},
-        "not_run": {},
+        "not_run": {"phd08": "no class files"},
         "git": "0" * 40,
         "versions": {"torch": "2"},
     }
