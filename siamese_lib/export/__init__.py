@@ -5,15 +5,11 @@ frames a picture), gives `embeddings` (n, 25) and `distances` (n, C) to the idea
 class of the smallest distance; the classes are in the file itself (ONNX, OpenVINO), or in one beside it.
 """
 
-import contextlib
-import io
 import json
-import logging
 import os
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,18 +109,6 @@ def export(classifier: "SiameseClassifier", path: str | os.PathLike, calibration
     return path
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporters say of their own inside, and of torch.jit, which pnnx reads, being old."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
-        try:
-            yield
-        finally:
-            logging.disable(logging.NOTSET)
-
-
 def _onnx(classifier: "SiameseClassifier", card: dict) -> bytes:
     network, ideal = classifier.network_, classifier.centroids_
     return onnx_model(network, classifier.loss_, ideal, card).SerializeToString()
@@ -156,7 +140,8 @@ def _ncnn(classifier: "SiameseClassifier", card: dict) -> dict[str, bytes]:
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.pt"
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.jit is old, and what pnnx reads
             one = torch.zeros(1, 1, SIDE, SIDE)
             torch.jit.trace(Reader(classifier).eval(), one).save(source)
         command = [pnnx.EXEC_PATH, source.name, f"inputshape=[1,1,{SIDE},{SIDE}]", "fp16=0"]
