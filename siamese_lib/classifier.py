@@ -170,20 +170,27 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         """The k nearest classes (n, k), nearest first, and their distances (n, k); fewer where there are."""
         if k < 1:
             raise InputError(f"k={k!r}: 1 or more")
-        x, k = self.transform(X), min(k, len(self.centroids_))
-        numbers = np.concatenate(
-            [self._nearest(some, k) for some in np.split(x, range(BLOCK, len(x), BLOCK))]
-        )
-        distances = np.linalg.norm(x[:, None] - self.centroids_[numbers], axis=2)
-        order = distances.argsort(axis=1, kind="stable")
-        numbers, distances = (np.take_along_axis(of, order, 1) for of in (numbers, distances))
+        x, k = self._transformed(X), min(k, len(self.centroids_))
+        numbers = np.concatenate([self._nearest(x[at : at + BLOCK], k) for at in range(0, len(x), BLOCK)])
+        distances = np.sqrt(np.square(x[:, None] - self.centroids_[numbers]).sum(2))
+        if k > 1:
+            order = distances.argsort(axis=1, kind="stable")
+            numbers, distances = (np.take_along_axis(of, order, 1) for of in (numbers, distances))
         return self.classes_[numbers], distances
 
     def transform(self, X) -> np.ndarray:
         """(n, 25) float32: the embeddings, in whose space distances are taken."""
-        check_is_fitted(self)
-        rows = validate_data(self, as_rows(X, self.framing, self.ink), dtype="numeric", reset=False)
-        return self._embedded(self._drawn(rows)).numpy()
+        return self._transformed(X)
+
+    def _transformed(self, X) -> np.ndarray:
+        """As `transform`, and an array whatever `set_output` says."""
+        if not hasattr(self, "network_"):
+            check_is_fitted(self)  # raises; it takes a tenth of the time of an answer
+        rows = as_rows(X, self.framing, self.ink)
+        pictures = isinstance(X, (list, tuple)) and isinstance(rows, np.ndarray)
+        if not pictures or self.n_features_in_ != PIXELS:  # rows just made of pictures are as they should be
+            rows = validate_data(self, rows, dtype="numeric", reset=False)
+        return self._embedded(self._drawn(rows))
 
     def score(self, X, y, sample_weight=None) -> float:
         """Share of samples that are read right; InputError for a label that is no class."""
@@ -302,11 +309,12 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         scores = (x - self._middle) @ self._centred - self._halves  # the larger, the nearer
         return scores.argmax(1)[:, None] if k == 1 else np.argpartition(scores, -k, axis=1)[:, -k:]
 
-    def _embedded(self, images: Tensor) -> Tensor:
+    def _embedded(self, images: Tensor) -> np.ndarray:
         if len(images) <= FEW and (session := self._session()) is not None:
-            return finite(torch.from_numpy(session.run(None, {"images": images.numpy()})[0]))
+            x = session.run(None, {"images": images.numpy()})[0]
+            return x if np.isfinite(x).all() else finite(torch.from_numpy(x)).numpy()
         space = LOSSES[self.loss_].space
-        return embed(lambda x: space(self.network_(x)), images)
+        return embed(lambda x: space(self.network_(x)), images).numpy()
 
     def _session(self):
         """The network in onnxruntime, which reads a single image four times as fast; None without it."""
@@ -319,7 +327,7 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def _totals(self, images: Tensor, numbers: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Sums of the embeddings of each of `count` classes, and how many there are."""
-        embedded = self._embedded(images).double().numpy()
+        embedded = self._embedded(images)
         sums = np.zeros((count, embedded.shape[1]))
         np.add.at(sums, numbers, embedded)
         return sums, np.bincount(numbers, minlength=count)

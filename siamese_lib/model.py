@@ -103,9 +103,10 @@ def embed(forward: Callable[[Tensor], Tensor], images: Tensor, chunk: int = 256)
 
 def finite(embeddings: Tensor) -> Tensor:
     """The embeddings (N, D) as they are; NotFinite where one of them is infinite or no number."""
-    if broken := int((~torch.isfinite(embeddings)).any(1).sum()):
+    good = torch.isfinite(embeddings)
+    if not good.all():
         raise NotFinite(
-            f"{broken} of {len(embeddings)} embeddings are not finite: the network has diverged; "
-            "train it again with a lower learning rate"
+            f"{int((~good).any(1).sum())} of {len(embeddings)} embeddings are not finite: the network has "
+            "diverged; train it again with a lower learning rate"
         )
     return embeddings

@@ -52,6 +52,15 @@ def test_it_learns_and_reads(fitted):
     assert fitted.predict_top_k(images, 99)[0].shape == (36, 6)
 
 
+def test_answers_do_not_depend_on_the_kind_of_table_that_transform_gives(fitted):
+    images, _ = bars(seed=1)
+    wanted = fitted.predict(images)
+    framed = clone(fitted).set_output(transform="pandas")
+    framed.__dict__ |= vars(fitted)
+    assert list(framed.transform(images).columns[:2]) == ["siameseclassifier0", "siameseclassifier1"]
+    assert (framed.predict(images) == wanted).all()
+
+
 def test_centroids_are_means_of_the_embeddings(fitted):
     images, labels = bars()
     wanted = [fitted.transform(images[labels == label]).mean(0) for label in range(6)]

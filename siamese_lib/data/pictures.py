@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from siamese_lib.data.framing import frame, tight
+from siamese_lib.data.framing import frame_one
 from siamese_lib.errors import InputError
 from siamese_lib.files import read_bytes
 
@@ -55,9 +55,9 @@ def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture
     """Grey levels (H, W) of one character -> uint8, ink = 255 on paper = 0; see `read_glyph`."""
     if ink not in (None, *INKS):
         raise InputError(f"ink={ink!r}: choose one of {', '.join(INKS)}, or leave it out")
-    grey = grey.astype(np.float64)
-    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    paper, low, high = float(np.median(edge)), float(grey.min()), float(grey.max())
+    edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).astype(np.float64))
+    paper = float(edge[(len(edge) - 1) // 2] + edge[len(edge) // 2]) / 2  # the median
+    low, high = float(grey.min()), float(grey.max())
     dark = paper - low >= high - paper if ink is None else ink == "dark"
     contrast = paper - low if dark else high - paper
     if contrast < CONTRAST:
@@ -65,17 +65,15 @@ def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture
             f"{shown} shows nothing: its greys run from {low:g} to {high:g}, and its paper has {paper:g}; "
             "give a picture of one character, or say whether its ink is dark or light"
         )
-    share = (paper - grey if dark else grey - paper) / contrast
-    return np.where(share < NOISE, 0, np.clip(255 * share + 0.5, 0, 255)).astype(np.uint8)
+    levels = np.arange(256.0) if grey.dtype == np.uint8 else grey.astype(np.float64)
+    share = (paper - levels if dark else levels - paper) / contrast
+    drawn = np.where(share < NOISE, 0, np.minimum(255 * share + 0.5, 255)).astype(np.uint8)
+    return drawn[grey] if grey.dtype == np.uint8 else drawn
 
 
 def framed(glyphs: Iterable[np.ndarray], framing: str) -> torch.Tensor:
     """Glyphs of any size, uint8 (H, W) with ink = 255 -> uint8 (n, 37, 37), framed as `framing` says."""
-    found = []
-    for glyph in glyphs:
-        cropped, heights, widths = tight(glyph[None], INK)
-        found.append(frame(cropped, heights, widths, framing))
-    return torch.cat(found)
+    return torch.from_numpy(np.stack([frame_one(glyph, framing, INK) for glyph in glyphs]))
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from siamese_lib.data.framing import BORDER, SIDE, frame, tight
+from siamese_lib.data.framing import BORDER, SIDE, frame, frame_one, tight
 from siamese_lib.errors import InputError
 
 INNER = SIDE - 2 * BORDER
@@ -197,3 +197,16 @@ def test_tight_bool_then_frame():
     cropped, heights, widths = tight(images)
     assert cropped.dtype == torch.bool
     assert frame(cropped, heights, widths).amax(dim=(1, 2)).min() > 0
+
+
+@pytest.mark.parametrize("mode", ["aspect", "square"])
+def test_one_image_is_framed_as_in_a_batch(mode):
+    random = np.random.default_rng(4)
+    for _ in range(300):
+        image = random.integers(0, 256, random.integers(1, 90, 2)).astype(np.uint8)
+        image[random.random(image.shape) < random.choice([0, 0.5, 0.99])] = 0
+        for threshold in (0, 64):
+            wanted = frame(*tight(image[None], threshold), mode)[0].numpy()
+            assert np.array_equal(frame_one(image, mode, threshold), wanted)
+    with pytest.raises(InputError, match="framing 'round' is unknown"):
+        frame_one(image, "round")
