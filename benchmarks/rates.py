@@ -110,7 +110,7 @@ FULL = [
 ]
 BEST = {"images": 200_000, "shift": 0.12, "scan_share": 0.5, "faces": "train-wide"}
 LONGER = _ours("prototype/random", NEAR, 1e-2, 2e-2, 4e-2, pool_classes=32, **BEST)
-DRAWN = {"table": "table4", "images": 300_000, "pool_classes": 32}
+DRAWN = {"pool_classes": 32, "table": "table4", "images": 300_000}
 LITTLE = {
     "shift": 0.04,
     "degrees": 3.0,
