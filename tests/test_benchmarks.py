@@ -18,6 +18,7 @@ from benchmarks import (
     notebooks,
     plans,
     scale,
+    search,
     step,
     time_to_accuracy,
     unseen,
@@ -40,6 +41,8 @@ COLUMNS = {
     "rates_full": "mining loss batch optimiser pool_images rate other images seed accuracy clean",
     "rates_best": "mining loss batch optimiser pool_images rate other images seed accuracy clean",
     "rates_omniglot": "mining loss batch optimiser pool_images rate other images seed accuracy",
+    "rates_drawers": "mining loss batch optimiser pool_images rate other images seed accuracy",
+    "search": "search classes one_ms batch_ms ratio",
     "step": "device threads batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
     "time_to_accuracy": "method target seconds_median images_median seeds reached",
     "scale": "device batch classes images_per_s pass_seconds update_seconds draw_ms peak_mb",
@@ -310,6 +313,15 @@ def test_every_runtime_is_timed_and_asked(debian_faces, monkeypatch, tmp_path):
         assert lines[name]["changed"] <= 0.5 and lines[name]["accuracy"] > 95, name
     assert lines["OpenVINO, int8"]["kb"] < lines["OpenVINO"]["kb"]
     assert list(pd.DataFrame(list(lines.values())).columns) == COLUMNS["latency"].split()
+
+
+def test_every_search_names_the_same_classes_and_is_timed(monkeypatch):
+    for name, value in {"SECONDS": 0, "ROUNDS": 1}.items():
+        monkeypatch.setattr(latency, name, value)
+    lines = search.measure(400)
+    assert [list(line) for line in lines] == 4 * [COLUMNS["search"].split()]
+    assert lines[0]["search"] == "product" and lines[0]["ratio"] == 1
+    assert min(line[name] for line in lines for name in ("one_ms", "batch_ms", "ratio")) > 0
 
 
 def test_characters_are_added_that_were_not_trained_on(debian_faces, monkeypatch):

@@ -26,7 +26,8 @@ COLUMNS = {  # column of a file -> title with unit, decimals
     "other": ("changed", 0),
     "seed": ("seed", 0),
     "runtime": ("runtime", 0),
-    "one_ms": ("one glyph, ms", 2),
+    "search": ("search", 0),
+    "one_ms": ("one glyph, ms", 3),
     "batch_ms": ("256 glyphs, ms", 1),
     "kb": ("file, kB", 0),
     "changed": ("answers changed, %", 2),
@@ -222,6 +223,23 @@ def read(table: pd.DataFrame) -> Text:
         f"{few.images_per_s:,.0f} to {many.images_per_s:,.0f} images a second, {_range(100 * table.ratio)} "
         "% of the bare "
         f"network's; peak memory stays at {_range(table.peak_mb)} MB."
+    )
+
+
+def limited(table: pd.DataFrame) -> Text:
+    """Of limits.csv: what more typefaces bring, and how far the network itself goes."""
+    scans = table.set_index("splits").test_scans
+    few, many = table.iloc[0], table.iloc[1]
+    known = table[table.splits.str.endswith("+ test")].iloc[0]
+    return Text(
+        f"From {few.typefaces} typefaces to {many.typefaces} the simulated scans gain "
+        f"**{scans.iloc[1] - scans.iloc[0]:+.1f}** points. Had the network learned from the test typefaces "
+        f"themselves, it would read **{known.test_scans:.1f} %** of their scans, "
+        f"{known.test_scans - many.test_scans:+.1f} points: that much is lost to typefaces that it does not "
+        f"know, the other {100 - known.test_scans:.1f} to what a network of this size, trained so long, "
+        "makes of scans. Of those that the second network misreads, "
+        f"{100 * (many.test_scans_top5 - many.test_scans) / (100 - many.test_scans):.0f} % have the right "
+        "syllable among the five nearest."
     )
 
 

@@ -155,3 +155,18 @@ def test_growth_search_memory_and_reading():
         and "42 to 51 %" in text
         and "834 to 852 MB" in text
     )
+
+
+def test_what_limits_is_said_in_points():
+    table = pd.DataFrame(
+        {
+            "splits": ["train", "train-wide", "train-wide + validation", "train-wide + test"],
+            "typefaces": [8, 37, 39, 46],
+            "test_scans": [80.0, 88.0, 88.5, 94.0],
+            "test_scans_top5": [95.0, 97.0, 97.0, 99.0],
+        }
+    )
+    text = benchmarks.limited(table)
+    assert "From 8 typefaces to 37 the simulated scans gain **+8.0** points" in text
+    assert "**94.0 %**" in text and "+6.0 points" in text and "the other 6.0 to" in text
+    assert "misreads, 75 % have the right syllable" in text
