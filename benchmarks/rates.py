@@ -131,6 +131,8 @@ DRAWERS = [
             {"pool_classes": 16},
             {"impostors": 7},
             {"degrees": 20.0},
+            {"probability": 0.9, "degrees": 15.0},
+            {"probability": 0.9, "degrees": 20.0, "impostors": 7},
         )
         for entry in _ours("prototype/random", NEAR, 1e-2, **DRAWN | MORE | change)
     ],
