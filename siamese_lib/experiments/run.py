@@ -102,8 +102,10 @@ def run_one(
             )
             if processes.first:
                 write_json(path, record)
-                (folder / "checkpoint.pt").unlink(missing_ok=True)
         if processes.first:
+            (folder / "checkpoint.pt").unlink(
+                missing_ok=True
+            )  # also that of a run killed just after its record
             _evaluate_missing(record, config, folder, chosen, data, sets, variants, progress)
     processes.wait()
     return Run(record if processes.first else load_record(path), folder)
