@@ -40,7 +40,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         help=f"how classes are mined ({', '.join(MININGS)}), with contrastive/ or triplet/ in front for "
         "another loss than the metric loss; in table2 the loss is always in front; of ablation: names of "
-        "experiments.ablations.ABLATIONS. Default: the paper's rows, all ablations",
+        "experiments.ablations.ABLATIONS. Default: the paper's rows (in profile best prototype/random), all "
+        "ablations",
     )
     run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
     run.add_argument(

@@ -46,7 +46,7 @@ def run_table(
 
     Args:
         table: a key of TABLES.
-        rows: names of rows; default the paper's that the batch can run.
+        rows: names of rows; default the profile's own, else the paper's that the batch can run.
         protocols: networks of Table 4 (`drawers`, `alphabets`); default those that the wanted sets need.
         seeds: default as many as the profile has, from 0.
         profile: a key of PROFILES.
@@ -147,7 +147,8 @@ def _cores() -> int:
 def _plan(table, rows, protocols, seeds, profile, batch, sets, variants, device, changes) -> list[Job]:
     of_table, of_profile = table_named(table), PROFILES[choose("profile", profile, PROFILES)]
     drawn = batch or of_profile.settings_for(table).get("batch", "pooled")
-    rows = of_table.rows(drawn) if rows is None else list(rows)
+    default = of_profile.rows if of_profile.rows and batch is None else of_table.rows(drawn)
+    rows = list(default if rows is None else rows)
     seeds = of_profile.seeds_for(table) if seeds is None else list(seeds)
     for seed in seeds:
         check_seed(seed)

@@ -12,6 +12,7 @@ from siamese_lib.errors import InputError
 from siamese_lib.experiments import grid
 from siamese_lib.experiments.grid import run_table
 from siamese_lib.experiments.records import load_record
+from siamese_lib.experiments.tables import TABLES
 
 SMALL = {"profile": "smoke", "sets": ["phd08-sim"], "images": 512, "device": "cpu", "progress": False}
 
@@ -61,6 +62,15 @@ def test_a_run_that_fails_does_not_stop_the_others(debian_faces, tmp_path, monke
     path.write_bytes(whole)
     assert run_table("table3", ["random"], seeds=[0, 1], jobs=2, **SMALL)[0].record["created"] == created
     assert load_record(path)["created"] == created
+
+
+def test_profile_best_runs_the_row_that_is_its_own():
+    def rows(profile, batch=None):
+        plan = grid._plan("table3", None, None, None, profile, batch, None, None, None, {})
+        return list(dict.fromkeys(config.row for config, *_ in plan))
+
+    assert rows("best") == ["prototype/random"]
+    assert rows("best", "pooled") == rows("cpu") == TABLES["table3"].rows()
 
 
 def test_the_number_of_jobs_is_checked(debian_faces):
