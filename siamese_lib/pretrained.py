@@ -13,7 +13,7 @@ from torch import Tensor
 from siamese_lib.data.pictures import framed
 from siamese_lib.errors import InputError
 from siamese_lib.evaluation import nearest
-from siamese_lib.files import atomic_write, results_folder
+from siamese_lib.files import results_folder, write_bytes
 from siamese_lib.losses import ContrastiveLoss, MetricLoss, PrototypeLoss, TripletLoss
 from siamese_lib.model import EmbeddingNet, embed
 
@@ -132,12 +132,12 @@ def write_card(path: Path, tensors: Mapping[str, Tensor], card: dict) -> None:
     """Write tensors with a card that is ready for JSON, and the fingerprint of both; the card is one metadata
     key, as the order of several varies.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {key: value.cpu().contiguous() for key, value in tensors.items()}
     card = card | {"sha256": _sha256(tensors, card)}
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, {"card": json.dumps(card, ensure_ascii=False, sort_keys=True)})
+    # in memory: into a file on a full disk safetensors raises an error of its own, which is no OSError
+    write_bytes(path, save(tensors, {"card": json.dumps(card, ensure_ascii=False, sort_keys=True)}))
 
 
 def _sha256(tensors: Mapping[str, Tensor], card: dict) -> str:

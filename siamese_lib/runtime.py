@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import datetime
 import functools
+import io
 import os
 import sys
 import warnings
@@ -14,6 +15,15 @@ from torch import Tensor, nn
 
 from siamese_lib.errors import InputError
 from siamese_lib.files import private_folder
+
+
+def saved(state: dict) -> bytes:
+    """What torch.save writes. Into a file on a full disk it raises RuntimeError, which names neither the file
+    nor the disk (torch 2.13.0).
+    """
+    content = io.BytesIO()
+    torch.save(state, content)
+    return content.getvalue()
 
 
 def seeded_generator(seed: int, device: torch.device) -> torch.Generator:

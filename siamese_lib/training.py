@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from siamese_lib import runtime
 from siamese_lib.augment import Augmentation
 from siamese_lib.errors import InputError, NotFinite
-from siamese_lib.files import atomic_write
+from siamese_lib.files import write_bytes
 from siamese_lib.model import embed, to_float
 from siamese_lib.statistics import ClassStatistics, class_statistics
 
@@ -139,8 +139,7 @@ class Checkpoint:
         if self.path is None:
             return
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        with atomic_write(self.path) as temporary:
-            torch.save({"plan": repr(self.plan)} | state, temporary)
+        write_bytes(self.path, runtime.saved({"plan": repr(self.plan)} | state))
 
     def load(self, device: torch.device) -> None:
         """Put every part into the state of the file, where there is one; InputError where it does not fit."""

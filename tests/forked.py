@@ -74,3 +74,23 @@ def _work_and_leave(work: Callable[[], object]) -> None:
 def contents(folder: Path) -> dict[str, bytes]:
     """Name -> bytes of all files beneath a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def complaint_of(work: Callable[[], object]) -> str | None:
+    """Do the work in a child process; the message of the InputError that ends it, None without one."""
+    from siamese_lib.errors import InputError
+
+    there, here = os.pipe()
+
+    def tell() -> None:
+        try:
+            work()
+        except InputError as error:
+            os.write(here, str(error).encode())
+
+    finished = finishes(tell)
+    os.close(here)
+    with open(there, encoding="utf-8") as file:
+        message = file.read()
+    assert finished
+    return message or None

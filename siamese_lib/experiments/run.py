@@ -28,7 +28,7 @@ from siamese_lib.experiments.test_sets import (
     references_of,
     test_sets_of,
 )
-from siamese_lib.files import atomic_write, runs_folder, write_json
+from siamese_lib.files import runs_folder, write_bytes, write_json
 from siamese_lib.model import SIDE, EmbeddingNet, embed
 from siamese_lib.runtime import (
     Processes,
@@ -36,6 +36,7 @@ from siamese_lib.runtime import (
     compiled,
     keep_memory,
     local_device,
+    saved,
 )
 from siamese_lib.statistics import ClassStatistics
 from siamese_lib.training import Trainer
@@ -189,15 +190,9 @@ def _train(
         for name, bank in banks.items()
     }
     if processes.first:
-        with atomic_write(folder / "model.pt") as temporary:
-            torch.save(
-                {
-                    "model": trainer.model.state_dict(),
-                    "centroids": statistics.centroids,
-                    "spread": statistics.spread,
-                },
-                temporary,
-            )
+        network = {"model": trainer.model.state_dict()}
+        network |= {"centroids": statistics.centroids, "spread": statistics.spread}
+        write_bytes(folder / "model.pt", saved(network))
         save_arrays(folder / "arrays.npz", _figures_data(trainer, statistics))
     return {
         "config": json.loads(json.dumps(dataclasses.asdict(config))),

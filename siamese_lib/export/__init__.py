@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from siamese_lib.data.samples import PIXELS, as_rows
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.export.onnx_graph import onnx_model
-from siamese_lib.files import atomic_write
+from siamese_lib.files import write_bytes
 from siamese_lib.model import SIDE
 from siamese_lib.pretrained import LOSSES
 
@@ -104,8 +104,7 @@ def export(classifier: "SiameseClassifier", path: str | os.PathLike, calibration
     except ImportError as error:
         raise NotThere(f"{kind} needs the package {error.name}; pip install 'siamese_lib[export]'") from error
     for ending in sorted(files, key=path.suffix.__eq__):  # the file that names the others last
-        with atomic_write(path.with_suffix(ending)) as temporary:
-            temporary.write_bytes(files[ending])
+        write_bytes(path.with_suffix(ending), files[ending])
     return path
 
 

@@ -3,9 +3,21 @@
 import os
 
 import pytest
+from small_run import small_run
 
 
 @pytest.fixture(scope="session")
 def every_fault() -> bool:
     """Whether all faults are asked for."""
     return os.environ.get("SIAMESE_FAULTS") == "all"
+
+
+@pytest.fixture
+def work(debian_faces, monkeypatch, tmp_path):
+    """Train and test a small run in a folder of runs: call(folder name) -> Run."""
+
+    def call(folder: str):
+        monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / folder))
+        return small_run()
+
+    return call

@@ -3,51 +3,16 @@ run.
 """
 
 import itertools
-import json
 import shutil
 import time
 
 import numpy as np
 import pytest
-import torch
 from forked import contents, finishes, killed_at_replacement
+from small_run import bits
 
-from siamese_lib.experiments.config import make_config
-from siamese_lib.experiments.run import run_one
 from siamese_lib.files import repository_root
 from siamese_lib.report import pages
-
-ROW = "auto-probabilistic+auto-clustering"
-SMALL = {"images": 1_024, "updates": 8, "num_classes": 24, "validation_images": 20}
-TIMES = ("seconds", "compile_seconds", "created")
-
-
-def without_times(value):
-    if isinstance(value, dict):
-        return {key: without_times(part) for key, part in value.items() if key not in TIMES}
-    return [without_times(part) for part in value] if isinstance(value, list) else value
-
-
-def bits(run) -> tuple:
-    """Record, network and arrays of a run, without times."""
-    record = without_times(json.loads((run.folder / "record.json").read_text(encoding="utf-8")))
-    network = torch.load(run.folder / "model.pt", weights_only=True)
-    with np.load(run.folder / "arrays.npz") as file:
-        arrays = {name: file[name].tobytes() for name in file.files}
-    weights = {name: value.numpy().tobytes() for name, value in network["model"].items()}
-    return record, weights, network["centroids"].numpy().tobytes(), arrays
-
-
-@pytest.fixture
-def work(debian_faces, monkeypatch, tmp_path):
-    """Train and test a small run in a folder of runs: call(folder name) -> Run."""
-    config = make_config("table3", ROW, "smoke", **SMALL)
-
-    def call(folder: str):
-        monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / folder))
-        return run_one(config, 3, device="cpu", sets=["phd08-sim"], variants=1, progress=False)
-
-    return call
 
 
 @pytest.mark.parametrize("before", [False, True])
