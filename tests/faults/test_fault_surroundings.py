@@ -78,7 +78,7 @@ def test_fault_no_shared_memory(debian_faces, tmp_path):
 import _multiprocessing
 
 class Refused:
-    def __init__(*_):
+    def __init__(*_, **__):
         raise OSError(30, "Read-only file system")
 
 _multiprocessing.SemLock = Refused
