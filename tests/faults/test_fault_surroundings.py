@@ -78,6 +78,8 @@ def test_fault_no_shared_memory(debian_faces, tmp_path):
 import _multiprocessing
 
 class Refused:
+    SEM_VALUE_MAX = 1
+
     def __init__(*_, **__):
         raise OSError(30, "Read-only file system")
 
