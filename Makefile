@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.installed
+# test files are dealt out to a process for each core; tests use one thread
+WORKERS := -n logical --maxprocesses 4 --dist loadfile
 # Debian and Ubuntu packages with full Hangul
 FONT_PACKAGES := fonts-nanum fonts-nanum-extra fonts-baekmuk fonts-unfonts-core fonts-unfonts-extra \
 	fonts-alee fonts-woowa-bm fonts-lexi-gulim fonts-lexi-saebom fonts-noto-cjk
@@ -31,9 +33,9 @@ reproduce: setup fonts ## run notebooks 00-03 and print Table 3 beside the paper
 	$(PY) -m siamese_lib reproduce $(if $(ALL),--all)
 
 test: setup fonts ## run the tests, then every notebook in profile smoke
-	$(PY) -m pytest tests
+	$(PY) -m pytest $(WORKERS) tests
 	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && SIAMESE_RUNS="$$runs" SIAMESE_PROFILE=smoke \
-		$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+		$(PY) -m pytest $(WORKERS) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 lint: setup ## check style and formatting
 	$(PY) -m ruff check .

@@ -29,6 +29,8 @@ COLUMNS = {  # column of a file -> title with unit, decimals
     "search": ("search", 0),
     "one_ms": ("one glyph, ms", 3),
     "batch_ms": ("256 glyphs, ms", 1),
+    "times_network": ("times the network alone in onnxruntime", 1),
+    "times_product": ("times the product", 1),
     "kb": ("file, kB", 0),
     "changed": ("answers changed, %", 2),
     "unseen": ("characters added", 0),
@@ -224,6 +226,30 @@ def read(table: pd.DataFrame) -> Text:
         "% of the bare "
         f"network's; peak memory stays at {_range(table.peak_mb)} MB."
     )
+
+
+def answers(table: pd.DataFrame) -> Styler:
+    """latency.csv with titles."""
+    return readable(table.rename(columns={"ratio": "times_network"}))
+
+
+def answered(table: pd.DataFrame) -> Text:
+    """Of latency.csv: what a whole answer costs, and int8."""
+    line = table.set_index("runtime")
+    whole, int8, plain = line.loc["SiameseClassifier"], line.loc["OpenVINO, int8"], line.loc["OpenVINO"]
+    own, onnx = line.loc["onnxruntime, int8"], line.loc["onnxruntime"]
+    return Text(
+        f"`SiameseClassifier.predict` frames a picture, reads it and finds its class in **{whole.one_ms:.2f} "
+        f"ms**, {whole.ratio:.1f} times what the network alone takes. OpenVINO's int8 reads 256 glyphs in "
+        f"{int8.batch_ms / plain.batch_ms:.2f} of the time of its float32 and changes {int8.changed:g} % of "
+        f"the answers. onnxruntime's own quantisation takes {own.one_ms / onnx.one_ms:.2f} of its time for "
+        f"one glyph, {own.batch_ms / onnx.batch_ms:.2f} for 256, and is not offered."
+    )
+
+
+def searches(table: pd.DataFrame) -> Styler:
+    """search.csv with titles."""
+    return readable(table.rename(columns={"ratio": "times_product"}))
 
 
 def limited(table: pd.DataFrame) -> Text:

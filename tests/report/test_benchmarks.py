@@ -157,6 +157,20 @@ def test_growth_search_memory_and_reading():
     )
 
 
+def test_answers_and_searches_say_what_the_ratio_is_of():
+    names = ["onnxruntime", "onnxruntime, int8", "OpenVINO", "OpenVINO, int8", "SiameseClassifier"]
+    numbers = {"one_ms": [0.3, 0.45, 0.4, 0.3, 0.6], "batch_ms": [72.0, 54.0, 60.0, 30.0, 90.0]}
+    table = pd.DataFrame(
+        {"runtime": names, **numbers, "ratio": [1.0, 1.5, 1.4, 1.0, 2.0], "changed": [0, 1, 0, 1.25, np.nan]}
+    )
+    assert "times the network alone" in benchmarks.answers(table).to_html()
+    text = benchmarks.answered(table)
+    assert "in **0.60 ms**, 2.0 times what" in text and "0.50 of the time of its float32" in text
+    assert "changes 1.25 % of the answers" in text and "takes 1.50 of its time for one glyph, 0.75" in text
+    search = pd.DataFrame({"search": ["product"], "classes": [2350], "one_ms": [0.01], "ratio": [1.0]})
+    assert "times the product" in benchmarks.searches(search).to_html()
+
+
 def test_what_limits_is_said_in_points():
     table = pd.DataFrame(
         {
