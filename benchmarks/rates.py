@@ -5,7 +5,7 @@
     python -m benchmarks.rates omniglot   writes rates_omniglot.csv: reading `drawers`, its validation drawers
     python -m benchmarks.rates full       writes rates_full.csv: Table 2's 11,172 classes
     python -m benchmarks.rates best       writes rates_best.csv: profile `best`, 200,000 images
-    python -m benchmarks.rates drawers    writes rates_drawers.csv: profile `best` of Omniglot, 300,000 and 1,000,000 images
+    python -m benchmarks.rates drawers    writes rates_drawers.csv: the same for Omniglot, 0.3 and 1 M
     python -m benchmarks.rates --jobs 1   one run at a time (default: one on each processor, a thread each)
 
 80,000 images each where nothing else is said. Nothing is timed. The seed is used by no table. Finished runs
