@@ -101,13 +101,11 @@ def reading(path: Path, remedy: str) -> Iterator[None]:
     """Whatever a file that is damaged, or another's, makes safetensors, json and torch raise becomes an
     InputError.
     """
-    from safetensors import SafetensorError
-
     try:
         yield
     except InputError:
         raise
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+    except Exception as error:
         said = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read ({type(error).__name__}: {said}); {remedy}") from error
 
