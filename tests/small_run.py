@@ -1,6 +1,7 @@
 """A run of seconds, and what must be the same of it however it was disturbed."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ def bits(run: Run) -> tuple:
     return record, weights, network["centroids"].numpy().tobytes(), arrays
 
 
-def small_run() -> Run:
-    """Train and test a network, in the folder of runs."""
+def small_run(report: Callable[[dict], None] | None = None) -> Run:
+    """Train and test a network, in the folder of runs; `report` as in run_one."""
     config = make_config("table3", ROW, "smoke", **SMALL)
-    return run_one(config, 3, device="cpu", sets=["phd08-sim"], variants=1, progress=False)
+    return run_one(config, 3, device="cpu", sets=["phd08-sim"], variants=1, progress=False, report=report)

@@ -14,10 +14,10 @@ def every_fault() -> bool:
 
 @pytest.fixture
 def work(debian_faces, monkeypatch, tmp_path):
-    """Train and test a small run in a folder of runs: call(folder name) -> Run."""
+    """Train and test a small run in a folder of runs: call(folder name, report) -> Run."""
 
-    def call(folder: str):
+    def call(folder: str, report=None):
         monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / folder))
-        return small_run()
+        return small_run(report)
 
     return call
