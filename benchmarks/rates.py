@@ -142,6 +142,8 @@ DRAWERS = [
             {"shift": 0.12, "degrees": 15.0},
             {"shift": 0.16, "degrees": 20.0},
             {"shift": 0.12, "degrees": 15.0, "scan_share": 0.5},
+            {"elastic": 0.04},
+            {"elastic": 0.08},
         )
         for entry in _ours(
             "prototype/random",

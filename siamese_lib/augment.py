@@ -83,6 +83,9 @@ class ScanAugmentation:
         return up[row] @ ((small - level) * slope + 0.5).clamp(0, 1) @ up_across[column]
 
 
+POINTS = 5  # of the elastic grid, each way
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """Projective shift, rotation and pixelation of a share of the samples (one coin for all three; ours).
@@ -95,6 +98,9 @@ class Augmentation:
         pixelation: smallest and largest factor of a reduction that is then undone, width and height apart;
             paper: 0.7, 0.9.
         scan: what scanning does to the result (ours); None in the paper's rows.
+        elastic: each point of a 5 x 5 grid moves by up to this share of the width, and what lies between
+            follows smoothly: drawings by another hand (ours, after Simard et al. 2003); 0 in the paper's
+            rows.
     """
 
     probability: float = 0.7
@@ -102,6 +108,7 @@ class Augmentation:
     degrees: float = 5.0
     pixelation: tuple[float, float] = (0.7, 0.9)
     scan: ScanAugmentation | None = None
+    elastic: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.pixelation
@@ -110,9 +117,11 @@ class Augmentation:
             and 0 <= self.shift < 0.5
             and 0 <= self.degrees <= 180
             and 0 < low <= high <= 1
+            and 0 <= self.elastic < 0.25
         ):
             raise InputError(
-                f"{self}: probability in [0, 1], shift in [0, 0.5), degrees in [0, 180], 0 < pixelation <= 1"
+                f"{self}: probability in [0, 1], shift in [0, 0.5), degrees in [0, 180], "
+                "0 < pixelation <= 1, elastic in [0, 0.25)"
             )
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -120,8 +129,10 @@ class Augmentation:
         return self.change(images, self.draw(len(images), generator))
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, 12) random numbers in [0, 1), with `scan` more: all that decides how n images are changed."""
-        width = 12 + (0 if self.scan is None else self.scan.RANDOM)
+        """(n, 12) random numbers in [0, 1), more with `scan` and `elastic`: all that decides how n images are
+        changed.
+        """
+        width = 12 + (0 if self.scan is None else self.scan.RANDOM) + (2 * POINTS**2 if self.elastic else 0)
         return torch.rand(n, width, generator=generator, device=generator.device)
 
     def change(self, images: Tensor, random: Tensor) -> Tensor:
@@ -134,7 +145,11 @@ class Augmentation:
         shift = shift * chosen[:, None, None]
         if self.scan is not None:
             shift = shift + self.scan.shift(random[:, 12:])
-        warped = grid_sample(images, warp_grid(shift, angle * chosen, side), align_corners=False)
+        grid = warp_grid(shift, angle * chosen, side)
+        if self.elastic:
+            bent = elastic_field(random[:, -2 * POINTS**2 :], side)
+            grid = grid + (2 * self.elastic) * chosen[:, None, None, None] * bent
+        warped = grid_sample(images, grid, align_corners=False)
         sizes, down, across = _pixelation_tables(side, *self.pixelation, images.device)
         choice = (u[10:] * len(sizes)).long().clamp_(max=len(sizes) - 1)
         choice = torch.where(chosen, choice, len(sizes))  # the last table changes nothing
@@ -174,6 +189,28 @@ def warp_grid(shift: Tensor, angle: Tensor, side: int) -> Tensor:
     pixels = torch.stack([p.repeat(side), p.repeat_interleave(side), one])  # (3, S S): x, y, 1
     source = quadrilateral @ rotation @ pixels  # (B, 3, S S), homogeneous
     return (source[:, :2] / source[:, 2:]).view(-1, 2, side, side).permute(0, 2, 3, 1)
+
+
+def elastic_field(random: Tensor, side: int) -> Tensor:
+    """random (B, 2 x 5 x 5) in [0, 1) -> (B, S, S, 2), x and y in [-1, 1]: those of the grid's points, and a
+    smooth step from each to the next.
+    """
+    table = _between_points(side, random.device)
+    points = (2 * random - 1).reshape(-1, 2, POINTS, POINTS)
+    return (table @ points @ table.T).permute(0, 2, 3, 1)
+
+
+@functools.cache
+def _between_points(side: int, device: torch.device) -> Tensor:
+    """(S, POINTS) weights of the points for each pixel; the outer points are the outer pixels."""
+    place = torch.linspace(0, POINTS - 1, side)
+    left = place.floor().clamp(max=POINTS - 2)
+    share = place - left
+    share = share.square() * (3 - 2 * share)
+    table = torch.zeros(side, POINTS)
+    table.scatter_(1, left.long()[:, None], 1 - share[:, None])
+    table.scatter_(1, left.long()[:, None] + 1, share[:, None])
+    return table.to(device)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from siamese_lib.augment import Augmentation, ScanAugmentation, _bilinear, warp_grid
+from siamese_lib.augment import Augmentation, ScanAugmentation, _bilinear, elastic_field, warp_grid
 from siamese_lib.errors import InputError
 
 
@@ -27,6 +27,29 @@ def test_no_shift_and_no_angle_change_nothing():
     grid = warp_grid(torch.zeros(4, 4, 2), torch.zeros(4), 37)
     same = torch.nn.functional.grid_sample(images, grid, align_corners=False)
     torch.testing.assert_close(same, images, atol=1e-4, rtol=0)
+
+
+def test_elastic_field_meets_its_points_and_is_smooth_between():
+    random = torch.rand(3, 50, generator=generator())
+    field = elastic_field(random, 37)
+    assert field.shape == (3, 37, 37, 2) and field.abs().max() <= 1
+    x, y = (2 * random - 1).view(3, 2, 5, 5).unbind(1)
+    torch.testing.assert_close(field[:, ::9, ::9], torch.stack([x, y], 3))
+    assert (field[:, 1:] - field[:, :-1]).abs().max() < 2 * 1.5 / 9 + 1e-6  # the steepest smooth step
+    torch.testing.assert_close(elastic_field(torch.full((1, 50), 0.75), 37), torch.full((1, 37, 37, 2), 0.5))
+
+
+def test_elastic_moves_ink_by_its_share_and_changes_nothing_at_zero():
+    images, still = blobs(2), {"shift": 0.0, "degrees": 0.0, "pixelation": (1.0, 1.0), "probability": 1.0}
+    bending = Augmentation(**still, elastic=0.1)
+    random = bending.draw(2, generator())
+    assert random.shape == (2, 62) and Augmentation(**still).draw(2, generator()).shape == (2, 12)
+    random[:, 12:37], random[:, 37:] = 1.0, 0.5  # x of all points by a tenth of 37 pixels, y stays
+    moved = bending.change(images, random)
+    torch.testing.assert_close(moved[..., 4:33], (0.3 * images[..., 7:36] + 0.7 * images[..., 8:37]))
+    random[:, 0] = 1.0  # the coin says no
+    never = Augmentation(**still | {"probability": 0.0}, elastic=0.1)
+    torch.testing.assert_close(never.change(images, random), images, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("degrees", [-5.0, 3.0, 30.0])

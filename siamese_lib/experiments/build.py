@@ -91,7 +91,9 @@ def make_batch(config: RunConfig, labels: torch.Tensor, groups: torch.Tensor | N
 def make_augmentation(config: RunConfig) -> Augmentation:
     """The augmentation of a configuration."""
     scan = ScanAugmentation(config.scan_share) if config.scan_share else None
-    return Augmentation(config.probability, config.shift, config.degrees, config.pixelation, scan)
+    return Augmentation(
+        config.probability, config.shift, config.degrees, config.pixelation, scan, config.elastic
+    )
 
 
 def make_optimiser(config: RunConfig) -> Optimiser:

@@ -46,6 +46,7 @@ RANGES = {  # smallest and largest value; None where there is no bound but being
     "shift": (0, 0.49),
     "degrees": (0, 180),
     "scan_share": (0, 1),
+    "elastic": (0, 0.24),
     "triplets": (1, 10_000_000),
     "pool_classes": (1, 100_000),
     "pool_samples": (2, 10_000),
@@ -100,6 +101,7 @@ class RunConfig:
     degrees: float = 5.0
     pixelation: tuple[float, float] = (0.7, 0.9)
     scan_share: float = 0.0  # share of the images that are scanned as well (ours; augment.ScanAugmentation)
+    elastic: float = 0.0  # how far images are bent, as a share of their width (ours; augment.Augmentation)
     # batches
     triplets: int = 256  # a step, in literal batches (pairs for the contrastive loss)
     pool_classes: int = 32  # half the classes of a pool; in pooled: classes with a negative class each
