@@ -181,7 +181,8 @@ def test_profile_best_takes_what_validation_chose():
     assert (prototype.rate, prototype.pool_classes, prototype.impostors) == (1e-2, 32, 3)
     assert hangul.scan_share == 0.5 and drawings.scan_share == make_config("table3").scan_share == 0
     assert (drawings.batch, drawings.framing, drawings.negatives) == ("pooled-near", "aspect", "nearest")
-    assert (drawings.probability, drawings.shift, drawings.degrees, hangul.degrees) == (0.9, 0.08, 10.0, 5.0)
+    assert (drawings.probability, drawings.shift, drawings.degrees, hangul.degrees) == (0.95, 0.08, 10.0, 5.0)
+    assert (drawings.images, drawings.elastic, hangul.elastic) == (1_000_000, 0.04, 0.0)
     assert make_config("table3", profile="best", framing="aspect").framing == "aspect"
 
 
