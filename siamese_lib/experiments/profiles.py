@@ -57,7 +57,7 @@ PROFILES = {
         {
             "table2": {"faces": "train-wide"},
             "table3": {"faces": "train-wide"},
-            # benchmarks.rates drawers; twice as many images read 0.2 points more
+            # benchmarks.rates drawers
             "table4": dict(images=1_000_000, probability=0.95, shift=0.08, degrees=10.0, elastic=0.04)
             | {"scan_share": 0.0},
         },
