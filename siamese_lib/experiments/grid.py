@@ -19,6 +19,8 @@ from siamese_lib.experiments.test_sets import known_sets, test_sets_of
 from siamese_lib.files import FOLDERS
 from siamese_lib.runtime import choose_device, local_device
 
+# backends of joblib whose workers are processes or threads of this machine, started by this process
+LOCAL_BACKENDS = ("LokyBackend", "MultiprocessingBackend", "ThreadingBackend", "SequentialBackend")
 MEMORY = 2_000_000_000  # bytes that a run may need: 1.02 GB were measured (results/benchmarks/memory.csv)
 Job = tuple[RunConfig, int, str | None, list[str], int | None]  # the first arguments of run_one
 
@@ -54,7 +56,8 @@ def run_table(
         sets, variants, device: as in `run_one`; a network is tested on those of the sets that are its own.
         jobs: runs side by side, each with its share of the processor's cores. Default: one a core on a CPU
             that has the memory (two runs of one thread see more images than one of two threads), one at a
-            time on CUDA. The bits of a run depend on its number of threads.
+            time on CUDA. The bits of a run depend on its number of threads. Over several machines that see
+            one folder of runs: inside `joblib.parallel_config(backend="dask")`, with a `distributed.Client`.
         progress: whether to show a text bar.
         finished: called with each run as soon as it is there.
         changes: other fields of RunConfig.
@@ -176,19 +179,23 @@ def _in_turn(plan: list[Job], progress: bool) -> Iterator[tuple[int, Run | Input
 
 def _side_by_side(plan: list[Job], jobs: int, progress: bool) -> Iterator[tuple[int, Run | InputError]]:
     """The runs as they end, each in a process of its own (joblib: a backend chosen by
-    `joblib.parallel_config`, dask's too, is used).
+    `joblib.parallel_config`, such as dask's on several machines, is used).
     """
     import joblib
 
     threads = max(1, _cores() // jobs)
     variables = {name: os.environ[name] for name in FOLDERS if name in os.environ}
-    with _bar(plan, progress) as lines:
+    here = joblib.parallel.get_active_backend()[0].__class__.__name__ in LOCAL_BACKENDS
+    with _bar(plan, progress, here) as lines:
+        told = lines if here else None  # a worker that is no child of this process cannot open the queue
         work = (
-            joblib.delayed(_work)(number, job, threads, variables, lines) for number, job in enumerate(plan)
+            joblib.delayed(_work)(number, job, threads, variables, told) for number, job in enumerate(plan)
         )
         for number, result, said in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
             for message in said:
                 warnings.warn(message, stacklevel=4)
+            if lines is not None and isinstance(result, Run) and result.record["history"]:
+                lines.put((number, plan[number][0].images, result.record["history"][-1]["accuracy"]))
             yield number, result
 
 
@@ -213,9 +220,9 @@ def _work(
 
 
 @contextlib.contextmanager
-def _bar(plan: list[Job], progress: bool) -> Iterator[object]:
+def _bar(plan: list[Job], progress: bool, here: bool) -> Iterator[object]:
     """A text bar over the images of all runs; yields the queue of (number, images, accuracy) that moves it,
-    or None.
+    or None. The workers can be given the queue where they are `here`.
     """
     if not progress:
         yield None
@@ -226,12 +233,13 @@ def _bar(plan: list[Job], progress: bool) -> Iterator[object]:
 
     total = sum(config.images for config, *_ in plan)
     with (
-        Manager() as manager,
+        Manager() if here else contextlib.nullcontext() as manager,
         tqdm(
             total=total, unit="img", unit_scale=True, desc=f"{len(plan)} runs", ascii=True, mininterval=1
         ) as bar,
     ):
-        lines, seen, over = manager.Queue(), {}, threading.Event()
+        lines = manager.Queue() if here else queue.Queue()
+        seen, over = {}, threading.Event()
 
         def move() -> None:
             while not over.is_set():

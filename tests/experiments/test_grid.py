@@ -93,6 +93,46 @@ def test_side_by_side_as_far_as_cores_and_memory_reach(monkeypatch):
     assert grid.side_by_side() == 64
 
 
+@pytest.fixture
+def cluster(monkeypatch, tmp_path):
+    """Address of a dask scheduler with two workers, started as one would on other machines."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "SIAMESE_RUNS": str(tmp_path / "another")}
+    options = {
+        "env": environment,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "cwd": tmp_path,
+    }
+    address_file = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    commands = [
+        [*dask, "scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(address_file)],
+        [*dask, "worker", "--nworkers", "2", "--nthreads", "1", "--scheduler-file", str(address_file)],
+    ]
+    started = [subprocess.Popen([*command], **options) for command in commands]
+    yield str(address_file)
+    for process in started:
+        process.terminate()
+    for process in started:
+        process.wait(timeout=30)
+
+
+def test_a_grid_is_spread_over_machines_by_dask(debian_faces, cluster, tmp_path, monkeypatch, capfd):
+    """With its bar: the workers are no children of this process, so they cannot move it themselves."""
+    import joblib
+    from distributed import Client
+
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / "dask"))
+    small = SMALL | {"progress": True, "num_classes": 24, "validation_images": 20, "variants": 1}
+    with Client(scheduler_file=cluster, timeout=60) as client, joblib.parallel_config(backend="dask"):
+        client.wait_for_workers(2, timeout=60)
+        runs = run_table("table3", ["random"], seeds=[0, 1, 2], jobs=2, **small)
+    found = numbers(runs)
+    assert "1.54k/1.54k" in capfd.readouterr().err
+    monkeypatch.setenv("SIAMESE_RUNS", str(tmp_path / "here"))
+    assert numbers(run_table("table3", ["random"], seeds=[0, 1, 2], jobs=1, **small)) == found
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a system without processor affinity")
 def test_cores_are_those_that_the_process_may_use():
     """Under taskset, or in a container, these are fewer than the machine has."""
