@@ -2,9 +2,9 @@
 
     python -m benchmarks.search             writes results/benchmarks/search.csv
 
-Ideal vectors and embeddings are drawn from the normal distribution that the 2,350 ideal vectors of the
-committed `hangul-2350` have, the embeddings near an ideal vector. `product` is what SiameseClassifier does.
-The methods take turns; medians are reported. All must name the same classes.
+Ideal vectors are those of the committed `hangul-2350` and `hangul-11172`, the embeddings those of clean glyphs
+of the validation typefaces. `product` is what SiameseClassifier does. The methods take turns; medians are
+reported. All must name the same classes.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from scipy.spatial import KDTree
 
 from benchmarks.common import command_line, load, publish
 from benchmarks.latency import milliseconds
-from siamese_lib import SiameseClassifier
+from siamese_lib import SiameseClassifier, load_hangul
 
-CLASSES = (2_350, 11_172)
+NETWORKS = ("hangul-2350", "hangul-11172")
 QUERIES = 256
 
 
@@ -35,14 +35,12 @@ def searches(ideal: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]
     }
 
 
-def measure(classes: int) -> list[dict]:
-    """A line for each method."""
-    random = np.random.default_rng(0)
-    known = SiameseClassifier.from_pretrained("hangul-2350").centroids_
-    ideal = random.multivariate_normal(known.mean(0), np.cov(known.T), classes).astype(np.float32)
-    noise = 0.1 * known.std(0) * random.standard_normal((QUERIES, known.shape[1]))
-    x = (ideal[:QUERIES] + noise).astype(np.float32)
-    found = searches(ideal)
+def measure(network: str) -> list[dict]:
+    """A line for each method, among the ideal vectors of a pretrained network."""
+    reader = SiameseClassifier.from_pretrained(network)
+    images = load_hangul(split="validation", framing="square").images
+    x = reader.transform(images[np.random.default_rng(0).choice(len(images), QUERIES, replace=False)])
+    classes, found = len(reader.centroids_), searches(reader.centroids_)
     for name, search in found.items():
         if not (search(x) == found["product"](x)).all():
             raise SystemExit(f"error: {name} names other classes than product")
@@ -67,7 +65,7 @@ def main() -> None:
     command_line("benchmarks.search", __doc__).parse_args()
     torch.set_num_threads(1)
     before = load()
-    lines = [line for classes in CLASSES for line in measure(classes)]
+    lines = [line for network in NETWORKS for line in measure(network)]
     publish("search", lines, torch.device("cpu"), load=before)
 
 

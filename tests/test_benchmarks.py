@@ -315,10 +315,11 @@ def test_every_runtime_is_timed_and_asked(debian_faces, monkeypatch, tmp_path):
     assert list(pd.DataFrame(list(lines.values())).columns) == COLUMNS["latency"].split()
 
 
-def test_every_search_names_the_same_classes_and_is_timed(monkeypatch):
+def test_every_search_names_the_same_classes_and_is_timed(debian_faces, monkeypatch):
     for name, value in {"SECONDS": 0, "ROUNDS": 1}.items():
         monkeypatch.setattr(latency, name, value)
-    lines = search.measure(400)
+    lines = search.measure("hangul-11172")
+    assert {line["classes"] for line in lines} == {11_172}
     assert [list(line) for line in lines] == 4 * [COLUMNS["search"].split()]
     assert lines[0]["search"] == "product" and lines[0]["ratio"] == 1
     assert min(line[name] for line in lines for name in ("one_ms", "batch_ms", "ratio")) > 0
