@@ -2,7 +2,7 @@
 
     python -m benchmarks.search             writes results/benchmarks/search.csv
 
-Ideal vectors are those of the committed `hangul-2350` and `hangul-11172`, the embeddings those of clean glyphs
+Ideal vectors are those of the committed `hangul-2350` and `hangul-11172`, embeddings those of clean glyphs
 of the validation typefaces. `product` is what SiameseClassifier does. The methods take turns; medians are
 reported. All must name the same classes.
 """
