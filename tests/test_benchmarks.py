@@ -17,6 +17,7 @@ from benchmarks import (
     mining,
     notebooks,
     plans,
+    safety,
     scale,
     search,
     step,
@@ -42,6 +43,7 @@ COLUMNS = {
     "rates_best": "mining loss batch optimiser pool_images rate other images seed accuracy clean",
     "rates_omniglot": "mining loss batch optimiser pool_images rate other images seed accuracy",
     "rates_drawers": "mining loss batch optimiser pool_images rate other images seed accuracy",
+    "safety": "device batch images with_s without_s percent",
     "search": "search classes one_ms batch_ms ratio",
     "step": "device threads batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
     "time_to_accuracy": "method target seconds_median images_median seeds reached",
@@ -288,6 +290,12 @@ def test_drawers_are_measured_on_validation_and_on_what_was_trained(omniglot_fol
     assert COLUMNS["drawers"].split() == list(line)
     assert line["pool_images"] == 64 and line["seed"] == 10
     assert (line["train_accuracy"], line["accuracy"]) == (12, 4)
+
+
+def test_two_trainings_with_and_without_safety_do_the_same_work(debian_faces):
+    line = safety.measure(make("pooled-near"), CPU)
+    assert list(line) == COLUMNS["safety"].split() and min(line["with_s"], line["without_s"]) > 0
+    assert line["percent"] == pytest.approx(100 * (line["with_s"] / line["without_s"] - 1))
 
 
 def test_limits_train_on_the_typefaces_that_they_name(debian_faces, monkeypatch):
