@@ -20,7 +20,7 @@ from siamese_lib.runtime import choose_device
 from siamese_lib.training import Trainer
 
 BATCHES = ("literal", "pooled", "pooled-near")
-IMAGES = 100_000  # with the twenty periods of every profile, so that saving weighs more than in a longer run
+IMAGES = 240_000  # profile quick, the shortest; all have twenty periods, so saving weighs less in longer ones
 
 
 def measure(config: RunConfig, device: torch.device) -> dict:

@@ -67,7 +67,8 @@ def environment(device: torch.device) -> dict:
 
 
 def git_commit() -> str | None:
-    """Commit of this package's checkout, with `+changes` where tracked files differ from it.
+    """Commit of this package's checkout, with `+changes` where tracked files differ from it (but those of
+    results/, which benchmarks write).
 
     None without git, for an installed wheel, and where the checkout is only a folder of another repository,
     since that one's commit says nothing about this code.
@@ -77,7 +78,7 @@ def git_commit() -> str | None:
         return None
     try:
         head = _git(root, "rev-parse", "--show-toplevel", "HEAD")
-        changed = _git(root, "diff", "--quiet", "HEAD")
+        changed = _git(root, "diff", "--quiet", "HEAD", "--", ".", ":!results")
     except (OSError, subprocess.TimeoutExpired):
         return None
     top, _, commit = head.stdout.strip().rpartition("\n")

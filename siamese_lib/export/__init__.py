@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # a classifier uses the graph of this package for its own ans
 KINDS = {".onnx": "ONNX", ".xml": "OpenVINO", ".param": "ncnn"}
 CALIBRATION = 300  # images at most, from which NNCF takes the ranges of activations
 # What stays float32 in an int8 network: with the linear layers in int8 too, 11 % of the answers on clean
-# glyphs of the validation typefaces change, with softsign and the distances as well 19 %, so about 1 %
+# glyphs of the validation typefaces change, with softsign and the distances as well 19 %, so at most 1.3
 # (results/benchmarks/latency.csv).
 FLOAT = ["MatMul", "Multiply", "Add", "ReduceSum", "Sqrt", "SoftSign", "SoftPlus"]
 

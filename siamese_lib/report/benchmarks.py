@@ -243,7 +243,8 @@ def answered(table: pd.DataFrame) -> Text:
         f"ms**, {whole.ratio:.1f} times what the network alone takes. OpenVINO's int8 reads 256 glyphs in "
         f"{int8.batch_ms / plain.batch_ms:.2f} of the time of its float32 and changes {int8.changed:g} % of "
         f"the answers. onnxruntime's own quantisation takes {own.one_ms / onnx.one_ms:.2f} of its time for "
-        f"one glyph, {own.batch_ms / onnx.batch_ms:.2f} for 256, and is not offered."
+        f"one glyph, {own.batch_ms / onnx.batch_ms:.2f} for 256, changes {own.changed:g} %, and is not "
+        "offered."
     )
 
 

@@ -253,10 +253,12 @@ def test_git_commit_form(checkout, tmp_path, monkeypatch):
     assert commit is None or re.fullmatch(r"[0-9a-f]{40}(\+changes)?", commit)
     this_package_in(tmp_path, monkeypatch)
     assert records.git_commit() is None  # outside a repository
-    checkout(tmp_path, MODULE, "file")
+    checkout(tmp_path, MODULE, "file", "results/benchmarks/step.csv")
     clean = records.git_commit()
     assert re.fullmatch("[0-9a-f]{40}", clean)
     (tmp_path / "untracked").write_text("")
+    assert records.git_commit() == clean
+    (tmp_path / "results" / "benchmarks" / "step.csv").write_text("new")  # of the benchmark before this one
     assert records.git_commit() == clean
     (tmp_path / "file").write_text("new")
     assert records.git_commit() == clean + "+changes"

@@ -166,7 +166,10 @@ def test_answers_and_searches_say_what_the_ratio_is_of():
     assert "times the network alone" in benchmarks.answers(table).to_html()
     text = benchmarks.answered(table)
     assert "in **0.60 ms**, 2.0 times what" in text and "0.50 of the time of its float32" in text
-    assert "changes 1.25 % of the answers" in text and "takes 1.50 of its time for one glyph, 0.75" in text
+    assert (
+        "changes 1.25 % of the answers" in text
+        and "takes 1.50 of its time for one glyph, 0.75 for 256, changes 1 %" in text
+    )
     search = pd.DataFrame({"search": ["product"], "classes": [2350], "one_ms": [0.01], "ratio": [1.0]})
     assert "times the product" in benchmarks.searches(search).to_html()
 
