@@ -209,6 +209,13 @@ def test_pages_show_the_tables_and_keep_the_rest(written):
     assert (folder / "results" / "README.md").read_text(encoding="utf-8").count("| auto-clustering |") == 1
 
 
+def test_table_2_has_what_profile_best_reads(written):
+    best = make_config("table2", "prototype/random", "best").__dict__
+    folder = written([hangul_11172("metric/random"), record() | {"config": best}])
+    table = pd.read_csv(folder / "results" / "table2.csv")
+    assert table.row.tolist() == ["prototype/random", "metric/random"]
+
+
 def test_table_2_has_the_papers_rows_and_the_matrix_all(written):
     rows = [
         "metric/random",
