@@ -93,7 +93,9 @@ def ablation_figure(lines: pd.DataFrame, title: str) -> Figure:
 
 
 def simulated_and_real(records: list[dict], title: str = "Simulated and real scans, run by run") -> Figure:
-    """Accuracy on both of every run that was tested on both; the line is equality."""
+    """Accuracy on both of every run that was tested on both; the line is equality. Runs with another batch
+    than `pooled` have a black rim.
+    """
     both = [record for record in records if {"phd08-sim", "phd08"} <= record["evaluations"].keys()]
     if not both:
         return empty_figure("No run was tested on both.", title)
@@ -120,6 +122,7 @@ def simulated_and_real(records: list[dict], title: str = "Simulated and real sca
             row_marker(config["row"]),
             color=colour,
             markerfacecolor=face,
+            markeredgecolor=colour if config["batch"] == "pooled" else "black",
             markersize=7,
             alpha=0.85,
             label=None if name in seen else name,
