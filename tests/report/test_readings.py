@@ -121,5 +121,5 @@ def test_longest_run_is_the_one_with_the_largest_budget(monkeypatch):
         }
     monkeypatch.setattr(readings, "published_records", lambda: made[::-1])
     text = readings.longest_run()
-    assert "profile `best`: contrastive/random, `pooled-near` batches, 2,000,000 images, 1.0 minutes" in text
+    assert "profile `best`: contrastive/random, `pooled-near` batches, 1,000,000 images, 1.0 minutes" in text
     assert "**84.1 %**" in text and "84.5 % of the validation drawers'" in text and "94.7 %" in text
