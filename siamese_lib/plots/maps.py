@@ -119,6 +119,8 @@ def flatten(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, tuple[str, 
         warnings.simplefilter("ignore")  # its progress bars would like ipywidgets
         import umap
 
+    import torch
+
     mapper = umap.UMAP(
         n_neighbors=min(15, len(vectors) - 1),
         min_dist=0.8,
@@ -127,7 +129,11 @@ def flatten(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, tuple[str, 
         random_state=seed,
         n_jobs=1,
     )
-    return mapper.fit_transform(vectors), ("UMAP dimension 1", "UMAP dimension 2")
+    threads = torch.get_num_threads()
+    try:
+        return mapper.fit_transform(vectors), ("UMAP dimension 1", "UMAP dimension 2")
+    finally:  # numba sets the threads of the OpenMP that torch computes with, and with them a run's bits
+        torch.set_num_threads(threads)
 
 
 def hangul_layout(syllables: list[str]) -> list[str]:

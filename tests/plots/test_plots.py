@@ -328,6 +328,14 @@ def _one_class():
     return np.full((1, 37, 37), 200, np.uint8), np.zeros(1, np.int64), ["가"]
 
 
+def test_a_map_leaves_torch_its_threads():
+    import torch
+
+    assert torch.get_num_threads() == 1  # as the tests set it
+    maps.flatten(np.random.default_rng(0).normal(size=(40, 25)).astype(np.float32))
+    assert torch.get_num_threads() == 1
+
+
 def test_umap_keeps_neighbours_and_repeats():
     pytest.importorskip("umap")
     rng = np.random.default_rng(0)
