@@ -104,9 +104,8 @@ def run_one(
             if processes.first:
                 write_json(path, record)
         if processes.first:
-            (folder / "checkpoint.pt").unlink(
-                missing_ok=True
-            )  # also that of a run killed just after its record
+            # also that of a run that was killed just after its record
+            (folder / "checkpoint.pt").unlink(missing_ok=True)
             _evaluate_missing(record, config, folder, chosen, data, sets, variants, progress)
     processes.wait()
     return Run(record if processes.first else load_record(path), folder)
