@@ -54,7 +54,7 @@ COLUMNS = {
     "memory": "device batch images_seen images_tested peak_mb",
     "notebooks": "device notebook profile minutes",
     "long_run": "method images seed clean scans phd08-sim phd08",
-    "comparison": "method rate images seed validation test",
+    "comparison": "method rate images seed read_by validation test",
     "latency": "runtime one_ms batch_ms ratio kb changed accuracy",
     "unseen": "classes unseen samples images seed old_before old_after new new_ci95",
     "limits": "splits typefaces images seed train_clean validation_scans test_scans test_scans_top5",
@@ -357,9 +357,19 @@ def test_methods_are_compared_at_one_budget_each_with_its_best_rate(debian_faces
     line = comparison.measure("softmax classifier", 1e-3, 768, 0, CPU)
     assert list(line) == COLUMNS["comparison"].split() and line["test"] == 12.5
     tuning = comparison.measure("Circle", 1e-3, 768, 10, CPU)
-    assert "test" not in tuning
+    assert "test" not in tuning and tuning["read_by"] == "ideal vectors"
     tuned = [{"method": m, "rate": r, "validation": v} for m, r, v in (("a", 1, 5), ("a", 2, 7), ("b", 1, 3))]
     assert comparison.best_rates(tuned) == {"a": 2, "b": 1}
+
+
+def test_a_softmax_classifier_is_read_by_its_own_outputs():
+    """The nearest of the vectors made of a linear layer is the class of its largest output."""
+    torch.manual_seed(0)
+    head, x = torch.nn.Linear(25, 40), torch.randn(500, 25)
+    forward, vectors = comparison.by_outputs(lambda x: x, head)
+    nearest = torch.cdist(forward(x), vectors).argmin(1)
+    assert torch.equal(nearest, head(x).argmax(1))
+    assert torch.allclose(vectors.norm(dim=1), vectors.norm(dim=1).max())
 
 
 def test_a_run_that_diverges_is_noted(monkeypatch):
@@ -371,4 +381,4 @@ def test_a_run_that_diverges_is_noted(monkeypatch):
     monkeypatch.setattr(comparison, "measure", diverges)
     monkeypatch.setattr(comparison, "kept", lambda name, entry, device, make: make())
     line = comparison.run(CPU, ["Circle", 1e-2, 768, 0])
-    assert line["validation"] == 0 and line["diverged"] == "the loss is not finite"
+    assert line["validation"] == line["test"] == 0 and line["diverged"] == "the loss is not finite"

@@ -9,7 +9,9 @@ from pandas.io.formats.style import Styler
 from siamese_lib.errors import NotThere
 from siamese_lib.files import results_folder
 from siamese_lib.plots.speed import target_title
+from siamese_lib.report.claims import paired_test
 from siamese_lib.report.summaries import Text, shown
+from siamese_lib.report.tables import half_width_95
 
 COLUMNS = {  # column of a file -> title with unit, decimals
     "device": ("device", 0),
@@ -49,6 +51,7 @@ COLUMNS = {  # column of a file -> title with unit, decimals
     "scans": ("scans, %", 1),
     "train_clean": ("glyphs learned from, %", 1),
     "validation_scans": ("validation scans, %", 1),
+    "read_by": ("read by", 0),
     "test_scans": ("simulated PHD08, %", 1),
     "test_scans_top5": ("the same among the five nearest, %", 1),
     "phd08-sim": ("simulated PHD08, %", 1),
@@ -267,6 +270,47 @@ def limited(table: pd.DataFrame) -> Text:
         "makes of scans. Of those that the second network misreads, "
         f"{100 * (many.test_scans_top5 - many.test_scans) / (100 - many.test_scans):.0f} % have the right "
         "syllable among the five nearest."
+    )
+
+
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """comparison.csv with a line for each method, best on the test first; means ± 95 % t interval."""
+    lines = []
+    for method, runs in table.groupby("method", sort=False):
+        line = {"method": method, "learning rate": f"{runs.rate.iloc[0]:g}", "seeds": len(runs)}
+        line["read by"] = ", ".join(sorted(set(runs.read_by.dropna())))
+        for column, title in (("validation", "validation scans, %"), ("test", "simulated PHD08, %")):
+            line[title] = f"{runs[column].mean():.1f} ± {half_width_95(runs[column].tolist()):.1f}"
+        lines.append((runs.test.mean(), line))
+    return pd.DataFrame([line for _, line in sorted(lines, key=lambda pair: -pair[0])])
+
+
+def won(table: pd.DataFrame) -> Text:
+    """Of comparison.csv: the best method of ours beside the best of the others, paired by seed."""
+    by_seed = table.pivot(index="seed", columns="method", values="test")
+    mine = by_seed.columns.str.startswith("ours")
+    ours, other = (by_seed[by_seed.columns[some]].mean().idxmax() for some in (mine, ~mine))
+    mean, half, p, verdict = paired_test((by_seed[ours] - by_seed[other]).tolist())
+    more = {"holds": "reads more than", "fails": "reads less than", "undecided": "cannot be told from"}[
+        verdict
+    ]
+    return Text(
+        f"After {table['images'].iloc[0]:,} images **{ours.removeprefix('ours: ')}** {more} {other}, the "
+        f"best of the others: {mean:+.1f} ± {half:.1f} points over {len(by_seed)} seeds (paired t-test, "
+        f"p = {p:.2g})."
+    )
+
+
+def added(table: pd.DataFrame) -> Text:
+    """Of unseen.csv: what adding characters cost the old ones, and how well they are read."""
+    line, loss = table.iloc[0], table.old_before - table.old_after
+    by_seed = [f"{new:.1f} ± {half:.1f}" for new, half in zip(table.new, table.new_ci95, strict=True)]
+    return Text(
+        f"{line.unseen} of {line.classes:,} syllables were left out of training ({len(table)} seeds, each "
+        f"with its own {line.unseen}) and then added from {line.samples} clean glyphs each. Of the scans of "
+        f"the old ones {table.old_before.mean():.1f} % were read before and {table.old_after.mean():.1f} % "
+        f"afterwards (at most {loss.max():.2f} points lost); of the new ones **{table.new.mean():.1f} %** "
+        f"(by seed {', '.join(by_seed)}: 95 % interval over syllables)."
     )
 
 

@@ -187,3 +187,47 @@ def test_what_limits_is_said_in_points():
     assert "From 8 typefaces to 37 the simulated scans gain **+8.0** points" in text
     assert "**94.0 %**" in text and "+6.0 points" in text and "the other 6.0 to" in text
     assert "misreads, 75 % have the right syllable" in text
+
+
+COMPARED = pd.DataFrame(
+    [
+        (method, 0.01, 240_000, seed, "ideal vectors", test + 1, test)
+        for method, tests in {
+            "ours: a": (80, 82, 84),
+            "Circle": (70, 71, 75),
+            "ours: b": (60, 60, 60),
+        }.items()
+        for seed, test in enumerate(tests)
+    ],
+    columns=["method", "rate", "images", "seed", "read_by", "validation", "test"],
+)
+
+
+def test_methods_are_compared_best_first_and_by_seed():
+    """Differences 10, 11, 9: mean 10, deviation 1, t(2) = 4.303, half-width 4.303 / sqrt(3) = 2.48."""
+    frame = benchmarks.compared(COMPARED)
+    assert frame.method.tolist() == ["ours: a", "Circle", "ours: b"]
+    assert frame["simulated PHD08, %"].iloc[0] == "82.0 ± 5.0"
+    text = benchmarks.won(COMPARED)
+    assert "**a** reads more than Circle" in text and "+10.0 ± 2.5 points over 3 seeds" in text
+    worse = COMPARED.assign(test=COMPARED.test.where(COMPARED.method == "Circle", COMPARED.test - 12))
+    assert "cannot be told from Circle" in benchmarks.won(worse)
+    far = COMPARED.assign(test=COMPARED.test.where(COMPARED.method == "Circle", COMPARED.test - 20))
+    assert "reads less than Circle, the best of the others: -10.0 ± 2.5" in benchmarks.won(far)
+
+
+def test_what_added_characters_cost():
+    table = pd.DataFrame(
+        {
+            "classes": 2350,
+            "unseen": 100,
+            "samples": 5,
+            "old_before": [90.0, 92.0],
+            "old_after": [89.5, 91.8],
+            "new": [85.0, 87.0],
+            "new_ci95": [2.0, 3.0],
+        }
+    )
+    text = benchmarks.added(table)
+    assert "91.0 % were read before and 90.7 % afterwards (at most 0.50 points lost)" in text
+    assert "**86.0 %** (by seed 85.0 ± 2.0, 87.0 ± 3.0" in text
