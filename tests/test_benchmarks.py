@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks import (
+    bits,
     common,
     comparison,
     drawers,
@@ -43,6 +44,7 @@ COLUMNS = {
     "rates_best": "mining loss batch optimiser pool_images rate other images seed accuracy clean",
     "rates_omniglot": "mining loss batch optimiser pool_images rate other images seed accuracy",
     "rates_drawers": "mining loss batch optimiser pool_images rate other images seed accuracy",
+    "bits": "device threads compiled images seed bits same_again scans",
     "safety": "device batch images with_s without_s percent",
     "search": "search classes one_ms batch_ms ratio",
     "step": "device threads batch chunk images_per_s bare_images_per_s ratio peak_mb ratio_cpu_updates",
@@ -296,6 +298,23 @@ def test_two_trainings_with_and_without_safety_do_the_same_work(debian_faces):
     line = safety.measure(make("pooled-near"), CPU)
     assert list(line) == COLUMNS["safety"].split() and min(line["with_s"], line["without_s"]) > 0
     assert line["percent"] == pytest.approx(100 * (line["with_s"] / line["without_s"] - 1))
+
+
+def test_bits_are_those_of_all_weights(debian_faces, monkeypatch):
+    """The same seed gives the same bits, another seed others; a line says whether two processes agreed."""
+    first = bits.trained(make("pooled"), CPU)
+    assert set(first) == {"bits", "scans"} and bits.trained(make("pooled"), CPU) == first
+    monkeypatch.setattr(bits, "SEED", 1)
+    assert bits.trained(make("pooled"), CPU)["bits"] != first["bits"]
+
+    ran, other = [], iter([first, first, first, first | {"bits": "0"}])
+    monkeypatch.setattr(
+        bits, "in_own_process", lambda *a, threads: ran.append((a[2], threads)) or next(other)
+    )
+    lines = [bits.line(2, True, CPU), bits.line(1, False, CPU)]
+    assert [list(line) for line in lines] == 2 * [COLUMNS["bits"].split()]
+    assert [line["same_again"] for line in lines] == [True, False]
+    assert ran == 2 * [("true", 2)] + 2 * [("false", 1)]
 
 
 def test_limits_train_on_the_typefaces_that_they_name(debian_faces, monkeypatch):
