@@ -1,13 +1,18 @@
 """The published ablations as notebook 08 shows them."""
 
+import math
+
 import pandas as pd
+from matplotlib.figure import Figure
 
 from siamese_lib.experiments.ablations import ABLATIONS
 from siamese_lib.experiments.config import changed
 from siamese_lib.experiments.records import published_records
 from siamese_lib.experiments.tables import Row
+from siamese_lib.plots import ablation_figure
+from siamese_lib.report.claims import paired_test
 from siamese_lib.report.summaries import Text
-from siamese_lib.report.tables import ablation_frame
+from siamese_lib.report.tables import ablation_frame, evaluations
 
 
 def title(name: str) -> str:
@@ -23,28 +28,62 @@ def lines(name: str) -> pd.DataFrame:
         name: of experiments.ablations.ABLATIONS.
 
     Returns:
-        Columns of ablation.csv on simulated scans, and `gain`, the points above the row as it is.
+        Columns of ablation.csv on simulated scans; `gain`, the points above the row as it is, mean over the
+        `paired` seeds that both have; `gain_ci95`, half-width of its 95 % t interval, and `p` of the paired
+        t-test, NaN for one seed.
     """
     ablation = ABLATIONS[name]
-    frame = ablation_frame(published_records(ablations=True))
+    records = published_records(ablations=True)
+    frame = ablation_frame(records)
     frame = frame[(frame.dataset == "phd08-sim") & (frame.row == ablation.row)]
     wanted = [(changed(vars(config)), config.batch) for config in ablation.configs()]
     found = [frame[(frame.changed == what) & (frame.batch == batch)] for what, batch in wanted]
     found = pd.concat(found, ignore_index=True)
+
+    by_seed: dict[tuple, dict[int, float]] = {}
+    for (row, batch, dataset, *_), record, test in evaluations(records, ablation.table):
+        if (row, dataset) == (ablation.row, "phd08-sim"):
+            by_seed.setdefault((changed(record["config"]), batch), {})[record["seed"]] = test["accuracy"]
+    plain = by_seed.get(("", ablation.batch), {})
+    gains = [_gain(plain, by_seed[line.changed, line.batch]) for line in found.itertuples()]
+    columns = ["paired", "gain", "gain_ci95", "p"]
+    found[columns] = pd.DataFrame(gains, found.index, columns, float)
+
     other = found.batch != ablation.batch
-    plain = found[(found.changed == "") & ~other].accuracy_mean
-    found["gain"] = found.accuracy_mean - (plain.iloc[0] if len(plain) else float("nan"))
     found.loc[other, "changed"] = [
         ", ".join(filter(None, [f"batch={line.batch}", line.changed])) for line in found[other].itertuples()
     ]
     return found
 
 
+def _gain(plain: dict[int, float], change: dict[int, float]) -> tuple[float, float, float, float]:
+    """Number, mean, interval and p of the differences by seed: NaN what cannot be known."""
+    differences = [change[seed] - plain[seed] for seed in sorted(plain.keys() & change.keys())]
+    if len(differences) > 1:
+        return len(differences), *paired_test(differences)[:3]
+    return len(differences), differences[0] if differences else math.nan, math.nan, math.nan
+
+
 def effects(found: pd.DataFrame) -> Text:
     """What each change adds to the row as it is, largest first."""
-    changes = found[found.changed != ""].sort_values("gain", ascending=False)
-    if changes.empty or changes.gain.isna().all():
+    changes = found[(found.changed != "") & found.gain.notna()].sort_values("gain", ascending=False)
+    if changes.empty:
         return Text("Not run yet: see the command at the top.")
-    parts = [f"`{line.changed}` {line.gain:+.1f} points" for line in changes.itertuples()]
-    seeds = f"{found.seeds.min()} seed" + ("s" if found.seeds.min() > 1 else "")
-    return Text(f"Beside the row as it is: {', '.join(parts)} ({seeds}).")
+    parts = []
+    for line in changes.itertuples():
+        several = f" ± {line.gain_ci95:.1f}" if pd.notna(line.gain_ci95) else ""
+        test = f" (p = {line.p:.2g})" if several else ""
+        parts.append(f"`{line.changed}` {line.gain:+.1f}{several} points{test}")
+    seeds = changes.paired.min()
+    how = "1 seed" if seeds == 1 else f"{seeds:.0f} seeds, paired t-test"
+    return Text(f"Beside the row as it is: {', '.join(parts)}; {how}.")
+
+
+def shown(*names: str) -> list[Figure | Text]:
+    """For each ablation its figure and what its changes add."""
+    return [
+        part
+        for name in names
+        for found in (lines(name),)
+        for part in (ablation_figure(found, title(name)), effects(found))
+    ]

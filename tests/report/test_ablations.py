@@ -31,7 +31,7 @@ def test_lines_are_the_row_and_its_changes_in_their_order(published):
     found = ablations.lines("theta")
     assert found.changed.tolist() == ["", "theta=0.25", "theta=1"] and found.gain.tolist() == [0, 1.5, -10]
     assert ablations.effects(found) == (
-        "Beside the row as it is: `theta=0.25` +1.5 points, `theta=1` -10.0 points (1 seed)."
+        "Beside the row as it is: `theta=0.25` +1.5 points, `theta=1` -10.0 points; 1 seed."
     )
     assert ablations.title("theta") == "auto-clustering: how often the negative is of the same cluster"
 
@@ -41,7 +41,18 @@ def test_other_batches_are_changes(published):
     published([of(plain, 60.0), of(literal, 40.0), of(plain, 62.0, 1), of(literal, 41.0, 1)])
     found = ablations.lines("literal")
     assert found.changed.tolist() == ["", "batch=literal"] and found.gain.tolist() == [0, -20.5]
-    assert "(2 seeds)" in ablations.effects(found)
+
+
+def test_gains_are_paired_by_seed(published):
+    """Differences 1 and 3: mean 2, deviation sqrt(2), t(1) = 12.706, half-width 12.706, p = 0.295 (t = 2)."""
+    plain, low, *_ = ABLATIONS["theta"].configs()
+    runs = [of(plain, 60.0), of(low, 61.0), of(plain, 70.0, 1), of(low, 73.0, 1), of(plain, 10.0, 2)]
+    published(runs)
+    assert ablations.effects(ablations.lines("theta")) == (
+        "Beside the row as it is: `theta=0.25` +2.0 ± 12.7 points (p = 0.3); 2 seeds, paired t-test."
+    )
+    figures = ablations.shown("theta", "gamma")
+    assert [type(part).__name__ for part in figures] == ["Figure", "Text"] * 2
 
 
 def test_what_was_not_run_is_said(published):
