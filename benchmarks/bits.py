@@ -20,7 +20,7 @@ from siamese_lib.experiments.config import RunConfig, make_config
 from siamese_lib.experiments.datasets import data_of
 from siamese_lib.runtime import choose_device
 
-THREADS, IMAGES, SEED = (1, 2, 4), 48_000, 0
+THREADS, IMAGES, SEED = (1, 2), 48_000, 0
 ROW = "auto-probabilistic+auto-clustering"
 
 

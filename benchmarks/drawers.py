@@ -1,36 +1,31 @@
-"""What limits reading B of Omniglot: losses, framings and augmentation, judged on the validation drawers.
+"""What limits reading B of Omniglot: losses, augmentation and length, judged on the validation drawers.
 
     python -m benchmarks.drawers            writes results/benchmarks/drawers.csv
     python -m benchmarks.drawers --jobs 1   one run at a time (default: one on each processor, a thread each)
 
-Nothing is timed; longer runs are profile `best`. The accuracy on the clean drawings that were trained on
-tells whether it is the network or the twelve drawers that ran out. Seed 10 is used by no table; the test
-drawers are not looked at. Finished runs are kept in runs/benchmarks/.
+Nothing is timed. The accuracy on the clean drawings that were trained on tells whether it is the network or
+the twelve drawers that ran out. Seed 10 is used by no table; the test drawers are not looked at. Finished
+runs are kept in runs/benchmarks/.
 """
 
 from benchmarks.common import command_line, run_grid
 from benchmarks.time_to_accuracy import TUNING_SEED, trainer_of
 from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.test_sets import accuracy_of
 
 IMAGES = 300_000
-PAIRS = {"row": "contrastive/random", "rate": 1e-2, "pool_classes": 32}
-NEAR = {"row": "random", "rate": 6e-3, "pool_classes": 16}
-MORE = {"shift": 0.15, "degrees": 10.0, "probability": 0.9}  # augmentation
-LESS = {"shift": 0.04, "degrees": 3.0, "probability": 0.5}
+BEST = {"row": "prototype/random"} | PROFILES["best"].of_table["table4"]  # its augmentation and length
 GRID = [
-    NEAR,
-    NEAR | MORE,
-    NEAR | {"framing": "square"},
-    {"row": "triplet/random", "rate": 1e-2, "pool_classes": 32},
-    NEAR | LESS,
-    {"row": "triplet/random", "rate": 2e-2, "pool_classes": 32},
-    PAIRS,
-    PAIRS | LESS,
-    PAIRS | {"rate": 2e-2},
+    {"row": "random"},
+    {"row": "contrastive/random"},
+    {"row": "triplet/random"},
+    {"row": "prototype/random"},
+    BEST | {"images": IMAGES},
+    BEST,
 ]
 # Columns that are settings.
-SHOWN = ("loss", "batch", "rate", "images", "framing", "probability", "shift", "degrees", "impostors")
+SHOWN = ("loss", "batch", "rate", "images", "probability", "shift", "degrees", "elastic")
 
 
 def measure(settings: dict, device) -> list[dict]:

@@ -41,7 +41,7 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         ink: of pictures, `dark` or `light`; None: found for each.
         unknown: answer of `predict` where the nearest ideal vector is farther than `threshold_`; None: there
             always is an answer.
-        device: `cpu`, `cuda`; None: CUDA where there is one.
+        device: that `fit` trains on, `cpu` or `cuda`; None: CUDA where there is one. Reading is on the CPU.
         random_state: of weights and batches.
         verbose: whether to show a bar.
 
@@ -248,9 +248,11 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             found.n_features_in_ = card["features"]
             found.threshold_ = math.inf if card["threshold"] is None else card["threshold"]
         if classes is not None and set(classes) != set(found.classes_.tolist()):
+            expected = sorted(set(classes), key=str)
             raise InputError(
                 f"{path} knows another alphabet: {len(found.classes_)} classes such as "
-                f"{_name(found.classes_[0])}, {len(set(classes))} such as {list(classes)[0]!r} were expected"
+                f"{_name(found.classes_[0])}; {len(expected)} were expected"
+                + (f", such as {_name(expected[0])}" if expected else "")
             )
         return found
 

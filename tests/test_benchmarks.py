@@ -60,7 +60,7 @@ COLUMNS = {
     "latency": "runtime one_ms batch_ms ratio kb changed accuracy",
     "unseen": "classes unseen samples images seed old_before old_after new new_ci95",
     "limits": "splits typefaces images seed train_clean validation_scans test_scans test_scans_top5",
-    "drawers": "loss batch rate images framing probability shift degrees impostors "
+    "drawers": "loss batch rate images probability shift degrees elastic "
     "pool_images seed train_accuracy accuracy",
     "mining": "device classes clusters_seconds impostors_seconds percent_of_epoch "
     "mb draw_ms percent_of_step pass_ratio",
@@ -369,7 +369,6 @@ def test_characters_are_added_that_were_not_trained_on(debian_faces, monkeypatch
 def test_methods_are_compared_at_one_budget_each_with_its_best_rate(debian_faces, monkeypatch, tmp_path):
     small = {name: value for name, value in SMALL.items() if name != "images"}
     monkeypatch.setattr(comparison, "COMMON", small)
-    monkeypatch.setattr(comparison, "LIBRARY", {})
     monkeypatch.setattr(comparison, "hangul_stream", lambda *a: ([], {}))
     empty = type("", (), {"summary": lambda self: {"accuracy": 12.5}})
     monkeypatch.setattr(comparison, "evaluate", lambda *a: empty())

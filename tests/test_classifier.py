@@ -84,6 +84,13 @@ def test_flat_rows_images_and_floats_are_the_same(fitted):
     assert (shares.predict(rows / 255) == shares.predict(images / 255)).all()
 
 
+def test_fractions_where_ink_is_255_are_refused(fitted):
+    """They would be read as blank images; the network itself takes fractions, so they are easily given."""
+    images, _ = bars(seed=2)
+    with pytest.raises(InputError, match="X holds fractions up to 0.996, but ink is 255 here; give 255"):
+        fitted.predict(images / 255)
+
+
 def test_pictures_of_any_size_and_paths(tmp_path):
     """Dark bars on light paper in frames of their own size, as arrays and as files."""
     images, labels = bars(4, 6)
@@ -162,8 +169,12 @@ def test_saved_and_loaded_in_a_new_process_gives_the_same_bits(fitted, tmp_path)
     again = SiameseClassifier.load(path)
     again.save(tmp_path / "again.safetensors")
     assert path.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
-    with pytest.raises(InputError, match="knows another alphabet: 6 classes such as 0, 2 such as 'a'"):
+    with pytest.raises(
+        InputError, match="another alphabet: 6 classes such as 0; 2 were expected, such as 'a'"
+    ):
         SiameseClassifier.load(path, classes="ab")
+    with pytest.raises(InputError, match="6 classes such as 0; 0 were expected$"):
+        SiameseClassifier.load(path, classes=[])
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(bytes(data))

@@ -64,7 +64,15 @@ def drawn(rows: np.ndarray, low: float, high: float) -> np.ndarray:
     Args:
         rows: any numbers.
         low, high: the numbers that are paper (0) and ink (255); what lies beyond them is cut.
+
+    Raises:
+        InputError: fractions from 0 to 1 where uint8 images were learned from: they would all be blank.
     """
+    images = rows.shape[1] == PIXELS and (low, high) == (0, 255)
+    if images and rows.dtype.kind == "f" and len(rows) and 0 < rows.max() <= 1:
+        raise InputError(
+            f"X holds fractions up to {rows.max():.3g}, but ink is 255 here; give 255 * X, or uint8 images"
+        )
     if rows.dtype != np.uint8 or (low, high) != (0, 255):
         share = (rows.astype(np.float64) - low) / ((high - low) or 1.0)
         rows = np.clip(255 * share + 0.5, 0, 255).astype(np.uint8)

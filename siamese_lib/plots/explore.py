@@ -52,7 +52,7 @@ def sheet_of_glyphs(title: str, groups: Sequence[Glyphs], chances: np.ndarray | 
 
 
 def _glyphs(ax: Axes, group: Glyphs) -> None:
-    count, wide, high = len(group.images), SIDE + 12, SIDE + 16
+    count, wide, high = len(group.images), SIDE + 12, SIDE + 22
     lines = -(-count // COLUMNS)
     canvas = np.zeros((lines * high, COLUMNS * wide), np.uint8)
     for place, (image, text) in enumerate(zip(group.images, group.texts, strict=True)):
@@ -70,11 +70,11 @@ def _chances(ax: Axes, chances: np.ndarray) -> None:
     ax.annotate(
         "every class alike",
         (1, 1),
-        (-2, -3),
+        (4, 0),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
-        ha="right",
-        va="top",
+        ha="left",
+        va="center",
         fontsize=8,
         color=MUTED,
     )

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from siamese_lib.experiments.tables import Row
+from siamese_lib.experiments.tables import BATCHES, LOSSES
 from siamese_lib.plots.style import (
     INK,
     MUTED,
@@ -12,8 +13,6 @@ from siamese_lib.plots.style import (
     PALETTE,
     empty_figure,
     new_figure,
-    row_marker,
-    row_style,
     row_title,
 )
 
@@ -93,43 +92,32 @@ def ablation_figure(lines: pd.DataFrame, title: str) -> Figure:
 
 
 def simulated_and_real(records: list[dict], title: str = "Simulated and real scans, run by run") -> Figure:
-    """Accuracy on both of every run that was tested on both; the line is equality. Runs with another batch
-    than `pooled` have a black rim.
+    """Accuracy on both of every run that was tested on both: a colour a loss, a shape a batch, open marks for
+    11,172 classes. The line is equality.
     """
     both = [record for record in records if {"phd08-sim", "phd08"} <= record["evaluations"].keys()]
     if not both:
         return empty_figure("No run was tested on both.", title)
     real = both[0]["evaluations"]["phd08"]["classes"]
     values = np.array([[r["evaluations"][name]["accuracy"] for name in ("phd08-sim", "phd08")] for r in both])
-    note = f"{len(both)} runs; {real} real classes"
+    note = f"{len(both)} runs; {real} real classes; open: 11,172 classes"
     if len(both) > 2:
         note += f"; rank correlation {pd.DataFrame(values).corr('spearman').iloc[0, 1]:.2f}"
     figure = new_figure(7.6, 5.2, title, note)
     ax = figure.add_subplot()
     ax.plot([0, 100], [0, 100], color=PALE, linewidth=1.5)
-    seen = set()
-    order = sorted(
-        zip(both, values, strict=True), key=lambda pair: Row.parse(pair[0]["config"]["row"]).sort_key
-    )
-    for record, (x, y) in order:
+    colours, shapes = dict(zip(LOSSES, PALETTE, strict=False)), dict(zip(BATCHES, "^osD", strict=True))
+    marks = {}
+    for record, (x, y) in zip(both, values, strict=True):
         config = record["config"]
-        name = f"{row_title(config['row'])}, {config['batch']}"
-        colour = row_style(config["row"])["color"]
-        face = colour if config["table"] == "table3" else "white"
-        ax.plot(
-            x,
-            y,
-            row_marker(config["row"]),
-            color=colour,
-            markerfacecolor=face,
-            markeredgecolor=colour if config["batch"] == "pooled" else "black",
-            markersize=7,
-            alpha=0.85,
-            label=None if name in seen else name,
-        )
-        seen.add(name)
+        loss, batch = config["loss"], config["batch"]
+        mark = {"color": colours[loss], "marker": shapes[batch], "markersize": 7, "linestyle": ""}
+        name = f"{loss} loss, {batch}"
+        marks[name] = Line2D([], [], label=name, **mark)
+        face = colours[loss] if config["table"] == "table3" else "white"
+        ax.plot(x, y, markerfacecolor=face, alpha=0.85, **mark)
     ax.set(xlabel="simulated PHD08 read (%)", ylabel="real PHD08 read (%)", xlim=(0, 100), ylim=(0, 100))
     ax.set_aspect("equal")
     ax.grid(True, axis="both")
-    figure.legend(loc="outside right center", fontsize="small")
+    figure.legend(handles=[marks[name] for name in sorted(marks)], loc="outside right center")
     return figure

@@ -55,7 +55,8 @@ def target_title(target: str) -> str:
 def time_to_accuracy_figure(runs: list[dict]) -> Figure:
     """Seconds to each target, a panel a target, a line a method, a dot a run.
 
-    A dot is open where the run ended below its target; the figure is the median of those that reached it.
+    A dot is open where the run ended below its target; the figure is the median of those that reached it, and
+    how many did where not all.
 
     Args:
         runs: those of time_to_accuracy.json.
@@ -78,10 +79,10 @@ def time_to_accuracy_figure(runs: list[dict]) -> Figure:
                 face = colour if run["reached"] else "white"
                 ax.plot(run["curve"][-1][1], y, "o", color=colour, markerfacecolor=face, markersize=6)
             if ends := [run["curve"][-1][1] for run in mine if run["reached"]]:
-                text = f"{np.median(ends):.0f} s"
+                count = "" if len(ends) == len(mine) else f" ({len(ends)} of {len(mine)})"
                 ax.annotate(
-                    text,
-                    (max(ends), y),
+                    f"{np.median(ends):.0f} s{count}",
+                    (max(run["curve"][-1][1] for run in mine), y),
                     (7, 0),
                     textcoords="offset points",
                     va="center",

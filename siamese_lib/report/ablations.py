@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -19,6 +20,16 @@ def title(name: str) -> str:
     """The heading of an ablation: its row and what it asks."""
     ablation = ABLATIONS[name]
     return f"{Row.parse(ablation.row).title}: {ablation.question}"
+
+
+def by_chance() -> Text:
+    """How far seeds alone move the rows of Table 3, in the published runs of profile `cpu`."""
+    found: dict[str, list[float]] = {}
+    for (row, batch, dataset, _, profile), _, test in evaluations(published_records(), "table3"):
+        if (batch, dataset, profile) == ("pooled", "phd08-sim", "cpu"):
+            found.setdefault(row, []).append(test["accuracy"])
+    moved = [f"`{row}` {np.std(some, ddof=1):.1f}" for row, some in found.items() if len(some) > 1]
+    return Text(f"Standard deviation over seeds, Table 3 in profile `cpu`: {', '.join(moved)} points.")
 
 
 def lines(name: str) -> pd.DataFrame:

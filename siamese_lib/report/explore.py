@@ -1,5 +1,7 @@
 """What notebook 11 looks up and asks the pretrained network; nothing is trained."""
 
+import re
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,7 +88,7 @@ def syllable(explorer: Explorer, character: str) -> Figure:
     number = explorer.of(character)
     own = explorer.glyphs.subset(explorer.glyphs.labels == number)
     groups = [
-        Glyphs("In all typefaces", own.images, own.meta.face.str[:10].tolist()),
+        Glyphs("In all typefaces", own.images, [_lines(face) for face in own.meta.face]),
         _neighbours(explorer, character),
         _cluster(explorer, number),
         _mistakes(explorer, character),
@@ -94,6 +96,12 @@ def syllable(explorer: Explorer, character: str) -> Figure:
     p = explorer.arrays.get("auto-probabilistic", {}).get("probabilities")
     chances = None if p is None else p[:, number].astype(np.float64)  # kept as multiples of their mean
     return sheet_of_glyphs(f"{label(character)}, U+{ord(character):04X}", groups, chances)
+
+
+def _lines(face: str) -> str:
+    """A typeface's name on lines that fit below a glyph."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[-_]", " ", face)
+    return "\n".join(textwrap.wrap(words, 11))
 
 
 def _neighbours(explorer: Explorer, character: str) -> Glyphs:

@@ -68,13 +68,16 @@ def summary(table3: pd.DataFrame) -> pd.DataFrame:
 
 
 def headlines(table3: pd.DataFrame, claims: pd.DataFrame) -> str:
-    """README's list below that table: whether mining beats choosing at random, and the best line of all.
+    """README's list below that table: whether mining beats choosing at random, whether the paper's best row
+    is above its second, and the best line of all.
 
     Args:
         table3: the lines of table3.csv.
         claims: those of claims.csv.
     """
-    chosen = claims[(claims.table == "table3") & (claims.profile == "cpu") & (claims.lower == "random")]
+    paper = sorted(TABLES["table3"].paper, key=TABLES["table3"].paper.get)
+    main = (claims.lower == "random") | ((claims.lower == paper[-2]) & (claims.higher == paper[-1]))
+    chosen = claims[(claims.table == "table3") & (claims.profile == "cpu") & main]
     lines = [sentence(line) for line in chosen[chosen.dataset == "phd08-sim"].itertuples()]
     for best in shown(_simulated(table3).sort_values("accuracy_mean").tail(1)).to_dict("records"):
         seeds = best["seeds"] + (" seed" if best["seeds"] == "1" else " seeds")

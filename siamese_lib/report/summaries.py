@@ -307,9 +307,12 @@ def images_per_second(records: Iterable[dict]) -> float:
 
 
 def leaders(cells: pd.DataFrame) -> Text:
-    """Of a table of mining (lines) and losses (columns): which loss is highest with which mining."""
+    """Of a table of mining (lines) and losses (columns): which loss is highest with which mining.
+
+    Lines with a single loss say nothing.
+    """
     ahead: dict[str, list[str]] = {}
-    for mining, loss in cells.idxmax(axis=1).items():
+    for mining, loss in cells[cells.notna().sum(axis=1) > 1].idxmax(axis=1).items():
         ahead.setdefault(loss, []).append(mining)
     parts = [f"the {loss} loss with {', '.join(minings)}" for loss, minings in ahead.items()]
     return Text(f"Ahead: {'; '.join(parts)}.")

@@ -212,6 +212,7 @@ def test_environment_names_device_and_versions():
     assert {"python", "torch", "numpy"} <= found["versions"].keys() and found["versions"][
         "torch"
     ] in torch.__version__
+    assert found["processor"].endswith(torch.backends.cpu.get_cpu_capability())
     assert found["method_version"] == records.METHOD_VERSION and found["git"] == records.git_commit()
 
 

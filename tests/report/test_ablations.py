@@ -20,7 +20,7 @@ def of(config, accuracy: float, seed: int = 0) -> dict:
 def published(monkeypatch):
     """Publish these records."""
     return lambda records: monkeypatch.setattr(
-        ablations, "published_records", lambda ablations: records if ablations else []
+        ablations, "published_records", lambda ablations=False: records if ablations else []
     )
 
 
@@ -62,3 +62,15 @@ def test_what_was_not_run_is_said(published):
     published([of(ABLATIONS["gamma"].configs()[1], 50.0)])  # a change alone compares with nothing
     found = ablations.lines("gamma")
     assert pd.isna(found.gain).all() and "Not run yet" in ablations.effects(found)
+
+
+def test_how_far_seeds_move_a_row(monkeypatch):
+    """40, 44 and 42: deviation 2; a row with one seed has none."""
+    runs = [record("random", seed, accuracy) for seed, accuracy in enumerate((40.0, 44.0, 42.0))]
+    runs = [
+        run | {"config": run["config"] | {"profile": "cpu"}} for run in [*runs, record("auto-clustering")]
+    ]
+    monkeypatch.setattr(ablations, "published_records", lambda: runs)
+    assert ablations.by_chance() == (
+        "Standard deviation over seeds, Table 3 in profile `cpu`: `random` 2.0 points."
+    )

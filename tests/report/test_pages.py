@@ -77,14 +77,23 @@ def test_the_summary_is_the_published_budget_and_the_best_line():
 
 
 def test_the_headlines_say_what_mining_adds():
+    """And whether the combination is above clustering; not the other orders."""
+    both = "auto-probabilistic+auto-clustering"
     records = [record("auto-clustering", seed, 40.0 + seed) for seed in range(2)]
     records += [record("random", seed, 30.0 + 3 * seed) for seed in range(2)]
+    records += [record("auto-probabilistic", 0, 35.0), record("auto-probabilistic", 1, 35.0)]
+    records += [record(both, seed, 38.0 + seed) for seed in range(2)]
     for made in records:
         made["config"]["profile"] = "cpu"
-    first, best = pages.headlines(table_frame(records, "table3"), claims_frame(records)).splitlines()
+    _, first, _, second, best = pages.headlines(
+        table_frame(records, "table3"), claims_frame(records)
+    ).splitlines()
     assert first == (
         "- **random < auto-clustering** undecided: +9.0 ± 12.7 points over 2 seeds (p = 0.07; "
         "the paper: +2.5)."
+    )
+    assert second.startswith(
+        "- **auto-clustering < auto-probabilistic + auto-clustering** fails: -2.0 ± 0.0 points over 2 seeds"
     )
     assert best.startswith("- Read best: **40.5 ± 6.4 %** by `auto-clustering` with `pooled` batches")
     assert pages.headlines(table_frame([], "table3"), claims_frame([])) == ""

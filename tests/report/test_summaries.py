@@ -228,7 +228,8 @@ def test_not_run_of_table_2_and_of_the_pypi_typefaces():
 def test_speed_and_leaders():
     assert summaries.images_per_second([record(seconds=80.0), record(seconds=40.0)]) == 4500
     cells = pd.DataFrame(
-        {"metric": [1.0, 9.0, 3.0], "triplet": [2.0, 4.0, 5.0]}, ["random", "hard", "distance"]
+        {"metric": [1.0, 9.0, 3.0, 7.0], "triplet": [2.0, 4.0, 5.0, None]},
+        ["random", "hard", "distance", "auto-clustering"],  # the last has one loss: nothing to be ahead of
     )
     assert (
         summaries.leaders(cells)
