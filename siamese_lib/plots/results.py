@@ -77,12 +77,10 @@ def ablation_figure(lines: pd.DataFrame, title: str) -> Figure:
         ax.plot(line.accuracy_mean, y, "o", color=colour, markersize=7)
         ax.annotate(
             f"{line.accuracy_mean:.1f}",
-            (line.accuracy_mean, y),
-            (0, 7),
-            textcoords="offset points",
-            ha="center",
+            (1.01, y),
+            xycoords=("axes fraction", "data"),
+            va="center",
             color=colour,
-            fontsize="small",
         )
     ax.set_yticks(range(len(lines)), [line.changed or "as it is" for line in lines.itertuples()])
     ax.set(xlabel="simulated scans read (%)", ylim=(len(lines) - 0.5, -0.7), xlim=(0, 100))

@@ -194,6 +194,7 @@ def label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
 def empty_figure(text: str, title: str = "") -> Figure:
     """A figure that says why there is nothing to draw."""
     figure = new_figure(7, 0.8, title)
+    figure.add_subplot().set_axis_off()  # IPython shows no figure without axes
     figure.text(0.5, 0.4, text, ha="center", va="center", color=MUTED)
     return figure
 
