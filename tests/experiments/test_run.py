@@ -43,8 +43,8 @@ def config(**changes):
 def test_record_has_what_design_asks_for(finished):
     record = load_record(finished.folder / "record.json")
     assert record == finished.record and record["id"] == finished.folder.name
-    keys = "id config seed device versions git method_version compiled processes created manifest history "
-    keys += "totals evaluations not_run"
+    keys = "id config seed device processor versions git method_version compiled processes created "
+    keys += "manifest history totals evaluations not_run"
     assert set(record) == set(keys.split()) and set(record["config"]) == {
         field.name for field in dataclasses.fields(RunConfig)
     }
