@@ -92,9 +92,8 @@ def effects(found: pd.DataFrame) -> Text:
 
 def shown(*names: str) -> list[Figure | Text]:
     """For each ablation its figure and what its changes add."""
-    return [
-        part
-        for name in names
-        for found in (lines(name),)
-        for part in (ablation_figure(found, title(name)), effects(found))
-    ]
+    parts = []
+    for name in names:
+        found = lines(name)
+        parts += [ablation_figure(found, title(name)), effects(found)]
+    return parts
