@@ -82,7 +82,7 @@ ABLATIONS = {
     "optimiser-random": Ablation("SOAP against Adam", "random", (ADAM,)),
     "framing": Ablation("glyphs stretched, or proportions kept", "auto-clustering", ({"framing": "aspect"},)),
     "augmentation": Ablation(
-        "what the printed range of the augmentation costs",
+        "other augmentation: scan-like, lower resolution, weaker shift",
         "auto-clustering",
         ({"scan_share": 0.5}, {"pixelation": (0.4, 0.9)}, {"shift": 0.04}),
     ),
