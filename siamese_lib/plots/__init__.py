@@ -15,7 +15,13 @@ from siamese_lib.plots.network import network_figure
 from siamese_lib.plots.probabilities import probability_evolution
 from siamese_lib.plots.results import ablation_figure, claims_figure, simulated_and_real
 from siamese_lib.plots.sheets import answers_sheet, negatives_sheet, pairs_sheet, picture_figure
-from siamese_lib.plots.speed import rates_figure, scale_figure, step_figure, time_to_accuracy_figure
+from siamese_lib.plots.speed import (
+    compared_figure,
+    rates_figure,
+    scale_figure,
+    step_figure,
+    time_to_accuracy_figure,
+)
 from siamese_lib.plots.style import label, new_figure, use_style
 
 __all__ = [
@@ -28,6 +34,7 @@ __all__ = [
     "claims_figure",
     "cluster_example",
     "cluster_sheet",
+    "compared_figure",
     "confusion_sheet",
     "contrastive_figure",
     "example_points",
