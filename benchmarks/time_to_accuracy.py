@@ -22,7 +22,7 @@ import torch
 from benchmarks.common import command_line, in_own_process, kept, load, publish
 from siamese_lib.errors import InputError
 from siamese_lib.experiments.build import build_trainer
-from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.config import RunConfig, make_config
 from siamese_lib.experiments.datasets import TrainingData, data_of
 from siamese_lib.experiments.test_sets import accuracy_of
 from siamese_lib.files import results_folder
@@ -78,10 +78,15 @@ def plans() -> dict[tuple[str, str], dict]:
     return chosen
 
 
+def config_of(method: str, **changes) -> RunConfig:
+    """The configuration of a method; of pml/... that of the loop around its loss and batch."""
+    settings = {"table": "table3", "row": "random", "batch": "pooled"} | METHODS.get(method, {}) | changes
+    return make_config(profile="quick", **settings)
+
+
 def trainer_of(method: str, seed: int, device: torch.device, **changes) -> tuple[Trainer, TrainingData]:
     """Trainer and data of a method; pml/... puts a loss of pytorch-metric-learning into the same loop."""
-    settings = {"table": "table3", "row": "random", "batch": "pooled"} | METHODS.get(method, {}) | changes
-    config = make_config(profile="quick", **settings)
+    config = config_of(method, **changes)
     data, parts = data_of(config), {}
     if method.startswith("pml/"):
         from benchmarks.pml import pml_batch, pml_loss, without_statistics

@@ -56,7 +56,8 @@ COLUMNS = {
     "memory": "device batch images_seen images_tested peak_mb",
     "notebooks": "device notebook profile minutes",
     "long_run": "method images seed clean scans phd08-sim phd08",
-    "comparison": "method rate images seed read_by validation test",
+    "comparison": "method rate images seed read_by validation accuracy top5 minutes classes images_tested "
+    "fonts row loss batch positives negatives",
     "latency": "runtime one_ms batch_ms ratio kb changed accuracy",
     "unseen": "classes unseen samples images seed old_before old_after new new_ci95",
     "limits": "splits typefaces images seed train_clean validation_scans test_scans test_scans_top5",
@@ -370,12 +371,17 @@ def test_methods_are_compared_at_one_budget_each_with_its_best_rate(debian_faces
     small = {name: value for name, value in SMALL.items() if name != "images"}
     monkeypatch.setattr(comparison, "COMMON", small)
     monkeypatch.setattr(comparison, "hangul_stream", lambda *a: ([], {}))
-    empty = type("", (), {"summary": lambda self: {"accuracy": 12.5}})
-    monkeypatch.setattr(comparison, "evaluate", lambda *a: empty())
+    found = {"accuracy": 12.5, "top5": 30.0, "classes": 24, "images": 72, "by_font": {"A": {}, "B": {}}}
+    monkeypatch.setattr(comparison, "evaluate", lambda *a: type("", (), {"summary": lambda self: found})())
     line = comparison.measure("softmax classifier", 1e-3, 768, 0, CPU)
-    assert list(line) == COLUMNS["comparison"].split() and line["test"] == 12.5
+    assert list(line) == COLUMNS["comparison"].split()
+    assert line["accuracy"] == 12.5 and line["fonts"] == 2 and line["images_tested"] == 72
+    assert line["row"] == line["loss"] == "pml/softmax" and line["negatives"] == "uniform"
+    own = comparison.measure("ours: triplet loss, nearest classes", 1e-2, 768, 0, CPU)
+    assert (own["row"], own["loss"], own["batch"]) == ("triplet/random", "triplet", "pooled-near")
+    assert own["negatives"] == "nearest"
     tuning = comparison.measure("Circle", 1e-3, 768, 10, CPU)
-    assert "test" not in tuning and tuning["read_by"] == "ideal vectors"
+    assert "accuracy" not in tuning and tuning["read_by"] == "ideal vectors"
     tuned = [{"method": m, "rate": r, "validation": v} for m, r, v in (("a", 1, 5), ("a", 2, 7), ("b", 1, 3))]
     assert comparison.best_rates(tuned) == {"a": 2, "b": 1}
 
@@ -399,4 +405,4 @@ def test_a_run_that_diverges_is_noted(monkeypatch):
     monkeypatch.setattr(comparison, "measure", diverges)
     monkeypatch.setattr(comparison, "kept", lambda name, entry, device, make: make())
     line = comparison.run(CPU, ["Circle", 1e-2, 768, 0])
-    assert line["validation"] == line["test"] == 0 and line["diverged"] == "the loss is not finite"
+    assert line["validation"] == line["accuracy"] == 0 and line["diverged"] == "the loss is not finite"

@@ -97,15 +97,17 @@ def time_to_accuracy_figure(runs: list[dict]) -> Figure:
 
 
 def compared_figure(table: pd.DataFrame) -> Figure:
-    """Simulated scans read by each method, a dot a seed, a bar their mean; columns of comparison.csv."""
-    means = table.groupby("method").test.mean().sort_values()
+    """Simulated scans read by each method, a dot a seed, a bar their mean; columns of
+    benchmarks/comparison.csv.
+    """
+    means = table.groupby("method").accuracy.mean().sort_values()
     note = f"after {table['images'].iloc[0]:,} images; a dot is a seed, a bar the mean; blue: ours"
     figure = new_figure(8, 0.36 * len(means) + 0.9, f"One network, {len(means)} ways to train it", note)
     ax = figure.add_subplot()
     for y, (method, mean) in enumerate(means.items()):
         colour = PALETTE[0] if method.startswith("ours: ") else PALETTE[1]
-        test = table[table.method == method].test
-        ax.plot(test, [y] * len(test), "o", color=colour, markersize=6, alpha=0.7)
+        seeds = table[table.method == method].accuracy
+        ax.plot(seeds, [y] * len(seeds), "o", color=colour, markersize=6, alpha=0.7)
         ax.plot(mean, y, "|", color=colour, markersize=16, markeredgewidth=2)
         edge = {"xycoords": ("axes fraction", "data"), "va": "center"}
         ax.annotate(f"{mean:.1f}", (1.01, y), color=colour, **edge)

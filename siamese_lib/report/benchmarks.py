@@ -274,20 +274,20 @@ def limited(table: pd.DataFrame) -> Text:
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:
-    """comparison.csv with a line for each method, best on the test first; means ± 95 % t interval."""
+    """benchmarks/comparison.csv, a line a method, best on the test first; means ± 95 % t interval."""
     lines = []
     for method, runs in table.groupby("method", sort=False):
         line = {"method": method, "learning rate": f"{runs.rate.iloc[0]:g}", "seeds": len(runs)}
         line["read by"] = ", ".join(sorted(set(runs.read_by.dropna())))
-        for column, title in (("validation", "validation scans, %"), ("test", "simulated PHD08, %")):
+        for column, title in (("validation", "validation scans, %"), ("accuracy", "simulated PHD08, %")):
             line[title] = f"{runs[column].mean():.1f} ± {half_width_95(runs[column].tolist()):.1f}"
-        lines.append((runs.test.mean(), line))
+        lines.append((runs.accuracy.mean(), line))
     return pd.DataFrame([line for _, line in sorted(lines, key=lambda pair: -pair[0])])
 
 
 def won(table: pd.DataFrame) -> Text:
-    """Of comparison.csv: the best method of ours on validation beside the best of the others, by seed."""
-    by_seed = table.pivot(index="seed", columns="method", values="test")
+    """Of benchmarks/comparison.csv: our best on validation beside the best of the others, by seed."""
+    by_seed = table.pivot(index="seed", columns="method", values="accuracy")
     validation = table.groupby("method").validation.mean()
     mine = validation.index.str.startswith("ours")
     ours, other = validation[mine].idxmax(), validation[~mine].idxmax()

@@ -12,7 +12,13 @@ from siamese_lib.files import repository_root, results_folder, write_text
 from siamese_lib.report.claims import claims_frame, sentence
 from siamese_lib.report.claims import shown as claims_shown
 from siamese_lib.report.notebooks import notebook_files
-from siamese_lib.report.tables import ablation_frame, by_font_frame, by_loss_and_mining, table_frame
+from siamese_lib.report.tables import (
+    ablation_frame,
+    by_font_frame,
+    by_loss_and_mining,
+    comparison_frame,
+    table_frame,
+)
 
 
 def percent(value: float | None) -> str:
@@ -146,7 +152,8 @@ def write_tables() -> list[str]:
     """Rebuild results/*.csv, .md, .tex and the blocks of both READMEs from the published records.
 
     matrix.csv has every row that Table 2 was run with, table2.csv the paper's and those of profile `best`;
-    ablation.csv the runs with one parameter changed, claims.csv the verdicts on the paper's orders.
+    ablation.csv the runs with one parameter changed, claims.csv the verdicts on the paper's orders;
+    comparison.csv other libraries' losses, of benchmarks/comparison.csv where that was measured.
 
     Returns:
         Names of the files written.
@@ -162,6 +169,11 @@ def write_tables() -> list[str]:
     texts = {name: shown(frame) for name, frame in frames.items()}
     frames |= {"ablation": ablation_frame(published_records(ablations=True)), "claims": claims_frame(records)}
     texts |= {"ablation": ablation_shown(frames["ablation"]), "claims": claims_shown(frames["claims"])}
+    if (measured := folder / "benchmarks" / "comparison.csv").is_file():
+        device = json.loads(measured.with_suffix(".json").read_text(encoding="utf-8"))["device"]["type"]
+        frames["comparison"] = comparison_frame(pd.read_csv(measured), device)
+        columns = ["row", "batch", "seeds", "accuracy, %", "top-5, %", "images seen", "minutes"]
+        texts["comparison"] = shown(frames["comparison"])[columns]
     for name, frame in frames.items():
         text = texts[name]
         for suffix, content in ((".csv", csv(frame)), (".md", markdown(text)), (".tex", latex(text))):
@@ -176,7 +188,9 @@ def write_tables() -> list[str]:
             "headlines": headlines(frames["table3"], frames["claims"]),
             "notebooks": notebook_table(),
         },
-        "results/README.md": {name: texts[name] for name in (*TABLES, "claims", "ablation")}
+        "results/README.md": {
+            name: texts.get(name, pd.DataFrame()) for name in (*TABLES, "claims", "ablation", "comparison")
+        }
         | {"matrix": matrix},
     }
     for file, found in blocks.items():

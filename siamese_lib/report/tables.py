@@ -15,7 +15,7 @@ from siamese_lib.experiments.records import (
     uses_stopgap,
     working_records,
 )
-from siamese_lib.experiments.tables import LOSSES, MININGS, TABLES, Row
+from siamese_lib.experiments.tables import LOSSES, MININGS, OWN_NEGATIVES, TABLES, Row
 from siamese_lib.experiments.test_sets import TEST_SETS
 
 COLUMNS = (
@@ -92,9 +92,7 @@ def _line(key: tuple, members: list[tuple[dict, dict]], table: str) -> dict:
         "accuracy_mean": float(np.mean(accuracies)),
         "accuracy_ci95": half_width_95(accuracies),
         "top5_mean": float(np.mean(top5)) if top5 else None,
-        "paper_accuracy": _paper_accuracy(
-            table, config["row"], values["protocol"] or values["dataset"], test
-        ),
+        "paper_accuracy": _paper_accuracy(table, values | {"classes": test["classes"]}),
         "images_seen": first["totals"]["images_seen"],
         "minutes": float(np.mean(minutes)),
         "device": first["device"]["type"],
@@ -108,9 +106,10 @@ def _test_kind(evaluation: dict) -> str:
     return json.dumps([evaluation.get(name) for name in facts], sort_keys=True)
 
 
-def _paper_accuracy(table: str, row: str, test_set: str, test: dict) -> float | None:
-    """The paper's accuracy, where ours was measured on the complete class list."""
-    return TABLES[table].paper.get(row) if test["classes"] == TEST_SETS[test_set].complete else None
+def _paper_accuracy(table: str, line: dict) -> float | None:
+    """The paper's accuracy; None where our class list is incomplete or the batch has its own negatives."""
+    complete = line["classes"] == TEST_SETS[line["protocol"] or line["dataset"]].complete
+    return TABLES[table].paper.get(line["row"]) if complete and line["batch"] not in OWN_NEGATIVES else None
 
 
 def table_frame(records: list[dict], table: str) -> pd.DataFrame:
@@ -133,6 +132,36 @@ def ablation_frame(records: list[dict]) -> pd.DataFrame:
         for key in sorted(groups, key=lambda key: (*_order(key), key[-1])):
             found.append(_line(key, groups[key], table) | {"changed": key[-1], "paper_accuracy": None})
     return pd.DataFrame(found, columns=[*COLUMNS, "changed"])
+
+
+def comparison_frame(runs: pd.DataFrame, device: str) -> pd.DataFrame:
+    """Other libraries' losses beside ours: a line a method with the columns COLUMNS.
+
+    Args:
+        runs: those of benchmarks/comparison.csv, a line a seed; `profile` is `comparison`.
+        device: type of the device they were made on.
+    """
+    found = []
+    for _, members in runs.groupby("method", sort=False):
+        first = members.bfill().iloc[0]  # a run that diverged has only its accuracy, 0
+        line = {
+            "dataset": "phd08-sim",
+            "protocol": "",
+            "profile": "comparison",
+            "images": first.images_tested,
+        }
+        line |= {"images_seen": first["images"], "device": device, "seeds": len(members)}
+        line |= {name: first[name] for name in ("row", "loss", "positives", "negatives", "batch", "classes")}
+        line |= {
+            "accuracy_mean": members.accuracy.mean(),
+            "fonts": first.fonts,
+            "top5_mean": members.top5.mean(),
+        }
+        line |= {"accuracy_ci95": half_width_95(members.accuracy.tolist()), "minutes": members.minutes.mean()}
+        found.append(line)
+    frame = pd.DataFrame(found, columns=COLUMNS)
+    integers = dict.fromkeys(("classes", "images", "fonts", "images_seen"), int)
+    return frame.astype(integers).sort_values("accuracy_mean", ascending=False, ignore_index=True)
 
 
 def by_font_frame(records: list[dict], table: str) -> pd.DataFrame:
@@ -183,10 +212,7 @@ def compare(table: str, profile: str) -> pd.DataFrame:
     if not any(len(column) for column in columns):
         return pd.DataFrame(columns=[*INDEX, "paper", "published", "this machine"]).drop(columns="protocol")
     both = pd.concat(columns, axis=1).reset_index()
-    paper = [
-        _paper_accuracy(table, line["row"], line["protocol"] or line["dataset"], line)
-        for line in both.to_dict("records")
-    ]
+    paper = [_paper_accuracy(table, line) for line in both.to_dict("records")]
     both.insert(len(INDEX), "paper", pd.Series(paper, dtype=float))
     by = ["dataset", "protocol", "batch", "row"]
     order = both.row.map(lambda row: Row.parse(row).sort_key)

@@ -501,7 +501,7 @@ def test_time_to_accuracy_has_a_dot_for_each_run_open_where_it_missed():
 
 def test_compared_methods_have_a_dot_for_each_seed_best_on_top():
     lines = [("Circle", 50.0), ("Circle", 60.0), ("ours: a", 80.0), ("ours: a", 84.0)]
-    table = pd.DataFrame(lines, columns=["method", "test"]).assign(images=240_000)
+    table = pd.DataFrame(lines, columns=["method", "accuracy"]).assign(images=240_000)
     (ax,) = plots.compared_figure(table).axes
     assert [text.get_text() for text in ax.get_yticklabels()] == ["Circle", "a"]
     dots = {tuple(line.get_xdata()): line.get_color() for line in ax.lines if line.get_marker() == "o"}

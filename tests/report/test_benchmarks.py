@@ -212,7 +212,7 @@ COMPARED = pd.DataFrame(
         }.items()
         for seed, test in enumerate(tests)
     ],
-    columns=["method", "rate", "images", "seed", "read_by", "validation", "test"],
+    columns=["method", "rate", "images", "seed", "read_by", "validation", "accuracy"],
 )
 
 
@@ -223,9 +223,13 @@ def test_methods_are_compared_best_first_and_by_seed():
     assert frame["simulated PHD08, %"].iloc[0] == "82.0 ± 5.0"
     text = benchmarks.won(COMPARED)
     assert "**a** reads more than Circle" in text and "+10.0 ± 2.5 points over 3 seeds" in text
-    worse = COMPARED.assign(test=COMPARED.test.where(COMPARED.method == "Circle", COMPARED.test - 12))
+    worse = COMPARED.assign(
+        accuracy=COMPARED.accuracy.where(COMPARED.method == "Circle", COMPARED.accuracy - 12)
+    )
     assert "cannot be told from Circle" in benchmarks.won(worse)
-    far = COMPARED.assign(test=COMPARED.test.where(COMPARED.method == "Circle", COMPARED.test - 20))
+    far = COMPARED.assign(
+        accuracy=COMPARED.accuracy.where(COMPARED.method == "Circle", COMPARED.accuracy - 20)
+    )
     assert "reads less than Circle, the best of the others: -10.0 ± 2.5" in benchmarks.won(far)
 
 

@@ -18,7 +18,7 @@ from siamese_lib.report.tables import COLUMNS, compare, table_frame
 
 BLOCKS = {
     "README.md": ["summary", "headlines", "notebooks"],
-    "results/README.md": ["table3", "table2", "matrix", "table4", "claims", "ablation"],
+    "results/README.md": ["table3", "table2", "matrix", "table4", "claims", "ablation", "comparison"],
 }
 
 
@@ -136,7 +136,10 @@ def test_a_block_is_replaced_and_its_marks_must_be_there():
 
 
 def test_committed_tables_are_rebuilt_byte_for_byte(tmp_path, monkeypatch):
-    for name in (*BLOCKS, "results/benchmarks/notebooks.csv"):
+    measured = [
+        f"results/benchmarks/{name}" for name in ("notebooks.csv", "comparison.csv", "comparison.json")
+    ]
+    for name in (*BLOCKS, *measured):
         if (repository_root() / name).exists():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(repository_root() / name, tmp_path / name)
@@ -208,7 +211,7 @@ def test_pages_show_the_tables_and_keep_the_rest(written):
     page = (folder / "results" / "README.md").read_text(encoding="utf-8")
     table = (folder / "results" / "table3.md").read_text(encoding="utf-8")
     assert block(page, "table3") == table and "| random |" in table
-    assert page.startswith("# Über\n\n<!-- table3 -->\n") and page.endswith("<!-- /ablation -->\nend\n")
+    assert page.startswith("# Über\n\n<!-- table3 -->\n") and page.endswith("<!-- /comparison -->\nend\n")
     assert [block(page, name) for name in ("table2", "matrix", "table4")] == ["", "", ""]
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert "| random | 50.0 | 88.6 | 1 | 1.5 |" in block(readme, "summary")

@@ -43,6 +43,30 @@ def test_incomplete_class_lists_stand_beside_no_paper_number():
     assert report.table_frame([record(classes=3)], "table3").paper_accuracy.isna().all()
 
 
+def test_rows_whose_batch_chooses_the_negatives_stand_beside_no_paper_number():
+    frame = report.table_frame([record(batch="pooled-near")], "table3")
+    assert frame.negatives.tolist() == ["nearest"] and frame.paper_accuracy.isna().all()
+
+
+def test_the_comparison_has_a_line_for_each_method_in_designs_columns():
+    """50, 52, 57 as above; a seed that diverged counts with 0 and has no other fact."""
+    columns = "method row loss batch positives negatives rate images seed accuracy top5 minutes classes"
+    circle = "Circle", "pml/circle", "pml/circle", "pooled", "uniform", "uniform", 0.01, 240_128
+    ours = "ours: triplet", "triplet/random", "triplet", "pooled-near", "uniform", "nearest", 0.02, 240_000
+    lines = [(*ours, seed, accuracy, 90.0, 2.0, 2350) for seed, accuracy in enumerate((50.0, 52.0, 57.0))]
+    lines += [(*circle, 0, 0.0, 0.0, *2 * [np.nan]), (*circle, 1, 40.0, 80.0, 3.0, 2350)]
+    runs = pd.DataFrame(lines, columns=columns.split()).assign(images_tested=100, fonts=9)
+    runs.loc[3, ["images_tested", "fonts", "batch", "positives", "negatives", "row", "loss"]] = np.nan
+    frame = report.comparison_frame(runs, "cpu")
+    assert list(frame.columns) == DESIGN.split(",")
+    first, second = frame.to_dict("records")
+    assert first["row"] == "triplet/random" and first["accuracy_mean"] == 53 and first["seeds"] == 3
+    assert first["accuracy_ci95"] == pytest.approx(4.302653 * np.sqrt(13) / np.sqrt(3), rel=1e-6)
+    assert first["images"] == 100 and first["images_seen"] == 240_000 and first["minutes"] == 2
+    assert second["row"] == "pml/circle" and second["accuracy_mean"] == 20 and second["minutes"] == 3
+    assert second["classes"] == 2350 and second["profile"] == "comparison"
+
+
 def test_rows_stand_in_the_papers_order():
     rows = ["auto-probabilistic+auto-clustering", "random", "contrastive/random", "auto-clustering"]
     frame = report.table_frame([record(row) for row in rows], "table3")
