@@ -1,6 +1,7 @@
 """An alphabet of one's own: siamese network and nearest ideal vector as a scikit-learn estimator."""
 
 import math
+import numbers
 import os
 from pathlib import Path
 
@@ -8,17 +9,17 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from torch import Tensor
 
 from siamese_lib import runtime
-from siamese_lib.data.samples import PIXELS, as_rows, drawn
+from siamese_lib.data.labels import distinct, or_unknown, same_type, shown
+from siamese_lib.data.samples import PIXELS, as_rows, drawn, scale
 from siamese_lib.errors import InputError
 from siamese_lib.export.onnx_graph import session_of
 from siamese_lib.fitting import fit_network
 from siamese_lib.model import EmbeddingNet, embed, finite
-from siamese_lib.pretrained import LOSSES, load_pretrained, read_card, reading, write_card
+from siamese_lib.pretrained import LOSSES, load_pretrained, plain, read_card, reading, write_card
 
 BLOCK = 1_024  # images whose distances to all classes are held at once
 FEW = 16  # images that are read through onnxruntime where it is installed
@@ -31,7 +32,8 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
     - a list of pictures of one character each, grey arrays (H, W) or paths, of any size; they are framed;
     - framed images (n, 37, 37), ink = 255, or their flat rows (n, 1369);
     - a table of other numbers (n, m): a row is drawn as m squares, and is not augmented.
-    Numbers that are not uint8 are scaled: least and largest of the training set become paper and ink.
+    uint8 stays as it is, fractions in images have ink = 1. Other numbers are scaled: least and largest of the
+    training set become paper and ink.
 
     Args:
         images: how many images are trained on; 2,350 syllables in eight typefaces want 200,000.
@@ -85,17 +87,26 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             X: see above.
             y: (n,) labels.
         """
+        before = dict(vars(self))
+        try:
+            return self._fitted(X, y)
+        except BaseException:  # an interrupt, too, leaves the network that was there
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fitted(self, X, y) -> "SiameseClassifier":
         rows, y = validate_data(self, as_rows(X, self.framing, self.ink), y, dtype="numeric")
-        labels, numbers = _distinct(y)
+        labels, places = distinct(y)
         if len(labels) < 2:
-            raise InputError(f"y has one class, {_name(labels[0])}; give samples of two classes or more")
-        self._range = (0.0, 255.0) if rows.dtype == np.uint8 else (float(rows.min()), float(rows.max()))
+            raise InputError(f"y has one class, {shown(labels[0])}; give samples of two classes or more")
+        self._range = scale(rows)
         self.loss_ = "prototype"
         images = self._drawn(rows)
-        self.network_ = self._trained(images, torch.from_numpy(numbers))
+        self.network_ = self._trained(images, torch.from_numpy(places))
         vars(self).pop("_kept_session", None)
         self.threshold_ = math.inf
-        return self._know(labels, *self._totals(images, numbers, len(labels)))
+        return self._know(labels, *self._totals(images, places, len(labels)))
 
     def partial_fit(self, X, y, classes=None) -> "SiameseClassifier":
         """Add samples, of known classes or of new ones: ideal vectors move or are added, nothing is trained.
@@ -108,16 +119,12 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             classes: all labels that may come; not needed, and checked where given.
         """
         if classes is not None and len(strange := np.setdiff1d(y, classes)):
-            raise InputError(f"y has {_name(strange[0])}, none of the {len(classes)} classes given")
+            raise InputError(f"y has {shown(strange[0])}, none of the {len(classes)} classes given")
         if not hasattr(self, "network_"):
             return self.fit(X, y)
         rows, y = validate_data(self, as_rows(X, self.framing, self.ink), y, dtype="numeric", reset=False)
-        labels, _ = _distinct(y)
-        if (labels.dtype.kind in "US") != (self.classes_.dtype.kind in "US"):
-            raise InputError(
-                f"y has labels such as {_name(labels[0])}, the classes so far are such as "
-                f"{_name(self.classes_[0])}; give labels of one type"
-            )
+        labels, _ = distinct(y)
+        same_type(labels, self.classes_)
         every = np.union1d(self.classes_, labels)
         sums, counts = self._totals(self._drawn(rows), np.searchsorted(every, y), len(every))
         place = np.searchsorted(every, self.classes_)
@@ -130,7 +137,7 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         check_is_fitted(self)
         if len(known := np.intersect1d(y, self.classes_)):
             raise InputError(
-                f"{_name(known[0])} is a class already; partial_fit adds samples to classes that there are"
+                f"{shown(known[0])} is a class already; partial_fit adds samples to classes that there are"
             )
         return self.partial_fit(X, y)
 
@@ -147,6 +154,7 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         if not 0 < kept <= 1:
             raise InputError(f"kept={kept!r}: a share, above 0 and at most 1")
         answers, distances = self.predict_top_k(X, 1)
+        check_consistent_length(answers, y)
         right = answers[:, 0] == np.asarray(y)
         if not right.any():
             raise InputError(f"none of the {len(right)} samples is read right, so they set no threshold")
@@ -158,25 +166,19 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         answers, distances = self.predict_top_k(X, 1)
         if self.unknown is None:
             return answers[:, 0]
-        kinds = np.asarray(self.unknown).dtype.kind, self.classes_.dtype.kind
-        if "O" not in kinds and (kinds[0] in "US") != (kinds[1] in "US"):
-            raise InputError(
-                f"unknown={self.unknown!r}, but classes are such as {_name(self.classes_[0])}; give one of "
-                "their type"
-            )
-        return np.where(distances[:, 0] <= self.threshold_, answers[:, 0], self.unknown)
+        return or_unknown(answers[:, 0], distances[:, 0] <= self.threshold_, self.unknown, self.classes_)
 
     def predict_top_k(self, X, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest classes (n, k), nearest first, and their distances (n, k); fewer where there are."""
-        if k < 1:
-            raise InputError(f"k={k!r}: 1 or more")
+        if not (isinstance(k, numbers.Integral) and k >= 1):
+            raise InputError(f"k={k!r}: 1 or more, a whole number")
         x, k = self._transformed(X), min(k, len(self.centroids_))
-        numbers = np.concatenate([self._nearest(x[at : at + BLOCK], k) for at in range(0, len(x), BLOCK)])
-        distances = np.sqrt(np.square(x[:, None] - self.centroids_[numbers]).sum(2))
+        near = np.concatenate([self._nearest(x[at : at + BLOCK], k) for at in range(0, len(x), BLOCK)])
+        distances = np.sqrt(np.square(x[:, None] - self.centroids_[near]).sum(2))
         if k > 1:
             order = distances.argsort(axis=1, kind="stable")
-            numbers, distances = (np.take_along_axis(of, order, 1) for of in (numbers, distances))
-        return self.classes_[numbers], distances
+            near, distances = (np.take_along_axis(of, order, 1) for of in (near, distances))
+        return self.classes_[near], distances
 
     def transform(self, X) -> np.ndarray:
         """(n, 25) float32: the embeddings, in whose space distances are taken."""
@@ -184,21 +186,29 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def _transformed(self, X) -> np.ndarray:
         """As `transform`, and an array whatever `set_output` says."""
+        return self._embedded(self.framed_images(X))
+
+    def framed_images(self, X) -> Tensor:
+        """uint8 (n, 37, 37): X as the network sees it, ink = 255."""
         if not hasattr(self, "network_"):
             check_is_fitted(self)  # raises; it takes a tenth of the time of an answer
         rows = as_rows(X, self.framing, self.ink)
         pictures = isinstance(X, (list, tuple)) and isinstance(rows, np.ndarray)
         if not pictures or self.n_features_in_ != PIXELS:  # rows just made of pictures are as they should be
             rows = validate_data(self, rows, dtype="numeric", reset=False)
-        return self._embedded(self._drawn(rows))
+        return self._drawn(rows)
 
     def score(self, X, y, sample_weight=None) -> float:
-        """Share of samples that are read right; InputError for a label that is no class."""
+        """Share of samples that are read right; InputError for a label that is no class.
+
+        In a cross-validation with classes of a single sample take scoring="accuracy", which counts them as
+        misread.
+        """
         check_is_fitted(self)
         known = self.classes_ if self.unknown is None else np.append(self.classes_, self.unknown)
         if len(strange := np.setdiff1d(y, known)):
             raise InputError(
-                f"y has {_name(strange[0])}, which is none of the {len(self.classes_)} classes; "
+                f"y has {shown(strange[0])}, which is none of the {len(self.classes_)} classes; "
                 "add it with add_classes, or leave it out"
             )
         return super().score(X, y, sample_weight)
@@ -207,11 +217,11 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         """Write everything into one safetensors file; with as many threads `load` gives the same bits.
 
         Raises:
-            InputError: labels that are neither text nor numbers.
+            InputError: labels or parameters that are neither text nor numbers.
         """
         card = {
             "classes": self.labels(),
-            "parameters": self.get_params(),
+            "parameters": plain(self.get_params()),
             "type": self.classes_.dtype.str if self.classes_.dtype.kind != "O" else "O",
             "loss": self.loss_,
             "range": self._range,
@@ -251,8 +261,8 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             expected = sorted(set(classes), key=str)
             raise InputError(
                 f"{path} knows another alphabet: {len(found.classes_)} classes such as "
-                f"{_name(found.classes_[0])}; {len(expected)} were expected"
-                + (f", such as {_name(expected[0])}" if expected else "")
+                f"{shown(found.classes_[0])}; {len(expected)} were expected"
+                + (f", such as {shown(expected[0])}" if expected else "")
             )
         return found
 
@@ -281,7 +291,7 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         check_is_fitted(self)
         labels = self.classes_.tolist()
         if not all(isinstance(label, (str, int, float)) for label in labels):
-            raise InputError(f"labels such as {_name(labels[0])} cannot be saved; give text or numbers")
+            raise InputError(f"labels such as {shown(labels[0])} cannot be saved; give text or numbers")
         return labels
 
     @property
@@ -327,18 +337,9 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
     def __getstate__(self):
         return {name: value for name, value in super().__getstate__().items() if name != "_kept_session"}
 
-    def _totals(self, images: Tensor, numbers: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def _totals(self, images: Tensor, places: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Sums of the embeddings of each of `count` classes, and how many there are."""
         embedded = self._embedded(images)
         sums = np.zeros((count, embedded.shape[1]))
-        np.add.at(sums, numbers, embedded)
-        return sums, np.bincount(numbers, minlength=count)
-
-
-def _distinct(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    check_classification_targets(y)
-    return np.unique(column_or_1d(y), return_inverse=True)
-
-
-def _name(label: object) -> str:
-    return repr(label.item() if isinstance(label, np.generic) else label)
+        np.add.at(sums, places, embedded)
+        return sums, np.bincount(places, minlength=count)

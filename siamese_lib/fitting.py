@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import numbers
 from collections.abc import Iterator
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from siamese_lib import runtime
 from siamese_lib.augment import Augmentation, ScanAugmentation
 from siamese_lib.batches import ClassSamples
+from siamese_lib.errors import InputError
 from siamese_lib.losses import PrototypeLoss
 from siamese_lib.mining import DistanceBased, UniformPositives
 from siamese_lib.model import EmbeddingNet
@@ -47,7 +49,16 @@ def fit_network(
 
     Returns:
         The network, on the CPU.
+
+    Raises:
+        InputError: parameters out of their ranges, named as SiameseClassifier names them.
     """
+    if not (isinstance(budget, numbers.Integral) and budget >= 1):
+        raise InputError(f"images={budget!r}: a whole number, 1 or more")
+    if not rate > 0:
+        raise InputError(f"rate={rate!r}: a number above 0")
+    if scan_share is not None and not 0 <= scan_share <= 1:
+        raise InputError(f"scan_share={scan_share!r}: a share, 0 to 1")
     count = int(labels.max()) + 1
     scan = ScanAugmentation(scan_share) if scan_share else None
     plain = scan_share is None

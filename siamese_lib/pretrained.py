@@ -138,6 +138,18 @@ def write_card(path: Path, tensors: Mapping[str, Tensor], card: dict) -> None:
     write_bytes(path, save(tensors, {"card": json.dumps(card, ensure_ascii=False, sort_keys=True)}))
 
 
+def plain(parameters: Mapping[str, object]) -> dict:
+    """Parameters ready for JSON, those of numpy as Python's; InputError for one that is neither text nor a
+    number.
+    """
+    found = {}
+    for name, value in parameters.items():
+        found[name] = value.item() if isinstance(value, np.generic) else value
+        if not isinstance(found[name], str | int | float | None):
+            raise InputError(f"{name}={value!r} cannot be saved; set it to text or a number")
+    return found
+
+
 def _sha256(tensors: Mapping[str, Tensor], card: dict) -> str:
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     for key in sorted(tensors):

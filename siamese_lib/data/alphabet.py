@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,13 +19,15 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", "
 
 
 def load_rendered(
-    characters: Sequence[str], fonts: Iterable[str | os.PathLike | FoundFace], framing: str = "square"
+    characters: Sequence[str],
+    fonts: str | os.PathLike | FoundFace | Iterable[str | os.PathLike | FoundFace],
+    framing: str = "square",
 ) -> ImageBank:
     """One clean image of every character in every font: Hanja, kana, Armenian, Ethiopic, whatever they have.
 
     Args:
         characters: different single characters, the classes.
-        fonts: font files, or typefaces of siamese_lib.data.faces.font_file (for collections).
+        fonts: font files, or typefaces of siamese_lib.data.faces.font_file (for collections); one or more.
         framing: "square" (stretches) or "aspect" (keeps proportions).
 
     Returns:
@@ -36,6 +39,7 @@ def load_rendered(
         InputError: no font, a file that is none or has none of the characters, characters that repeat, or one
             that no font draws.
     """
+    fonts = [fonts] if isinstance(fonts, (str, os.PathLike, FoundFace)) else fonts
     faces = [font if isinstance(font, FoundFace) else font_file(font) for font in fonts]
     classes = list(characters)
     if not faces:
@@ -115,8 +119,8 @@ def bank_of_faces(faces: Sequence[FoundFace], classes: list[str], framing: str, 
     if len(undrawn):
         sample = "".join(classes[label] for label in undrawn[:10])
         raise InputError(
-            f"{len(undrawn)} of the {len(classes)} classes are drawn by none of {shown} ({sample}); "
-            "leave them out of characters"
+            f"{len(undrawn)} of the {len(classes)} classes are drawn by none of {shown} ({sample}), or only "
+            "as another of them is; leave them out of characters"
         )
     return bank
 
@@ -124,7 +128,7 @@ def bank_of_faces(faces: Sequence[FoundFace], classes: list[str], framing: str, 
 def load_image_folder(
     folder: str | os.PathLike, framing: str = "square", ink: str | None = None
 ) -> ImageBank:
-    """Pictures of single characters, a folder a class, named as the class.
+    """Pictures of single characters, a folder a class, named as the class (in Unicode's composed form).
 
     Args:
         folder: with the folders of the classes; hidden ones, and files that are no pictures by their name
@@ -136,8 +140,8 @@ def load_image_folder(
         Bank with the classes in the order of their names. `meta` has the column `file`.
 
     Raises:
-        InputError: no such folder, no class in it, a class without a picture, or pictures that cannot be
-            read; all of these are named.
+        InputError: no such folder, no class in it, two of one name, a class without a picture, or pictures
+            that cannot be read; all of these are named.
     """
     import pandas as pd
 
@@ -145,7 +149,12 @@ def load_image_folder(
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give one with a folder of pictures for each class")
     places = sorted(place for place in folder.iterdir() if place.is_dir() and place.name[0] != ".")
-    files = {place.name: sorted(f for f in place.iterdir() if _is_picture(f)) for place in places}
+    files = {}
+    for place in places:
+        name = unicodedata.normalize("NFC", place.name)  # archives of macOS hold letters taken apart
+        if name in files:
+            raise InputError(f"{folder} has two folders of the class {name}, composed and not; join them")
+        files[name] = sorted(file for file in place.iterdir() if _is_picture(file))
     if not files:
         raise InputError(f"{folder} has no folders; put the pictures of each class into one of its own")
     if empty := [name for name, found in files.items() if not found]:

@@ -51,7 +51,7 @@ def frame(
         InputError: unknown mode, shapes that do not fit together, or numbers that are no grey levels 0..255:
             NaN, others outside, or none above 1, which would come out black.
     """
-    _check_mode(mode)
+    check_framing(mode)
     images = _images(images, "frame")
     count, height, width = images.shape
     heights = torch.as_tensor(heights, device=images.device).long()
@@ -103,7 +103,7 @@ def frame_one(image: np.ndarray, mode: str = "aspect", threshold: int = 0) -> np
     Returns:
         (37, 37) uint8, blank for a blank image.
     """
-    _check_mode(mode)
+    check_framing(mode)
     ink = image > threshold
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
@@ -118,7 +118,8 @@ def frame_one(image: np.ndarray, mode: str = "aspect", threshold: int = 0) -> np
     return np.minimum(framed + np.float32(NUDGE), 255).astype(np.uint8)
 
 
-def _check_mode(mode: str) -> None:
+def check_framing(mode: str) -> None:
+    """InputError where there is no such framing."""
     if mode not in FRAMINGS:
         raise InputError(f"framing {mode!r} is unknown; use one of {', '.join(FRAMINGS)}")
 

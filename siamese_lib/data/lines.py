@@ -8,6 +8,7 @@ from siamese_lib.data.pictures import INK, on_black, read_glyph
 from siamese_lib.errors import InputError
 
 PITCHES = np.linspace(0.9, 1.5, 61)  # widths of a cell that are tried, in heights of the line's ink
+MARGIN = 2  # pixels around a character, by which readers know its paper
 BLUR = 0.1  # of a cell: how far from ink a cut should stay
 
 
@@ -16,6 +17,8 @@ def split_line(
 ) -> list[np.ndarray]:
     """The characters of a picture of one line, from left to right.
 
+    A line is as high as its ink: one of flat strokes alone (a single dash) is cut into too many cells.
+
     Args:
         picture: grey levels (H, W), or a file.
         cells: whether the script is written in cells of one width, as Hangul, kana and Hanja are; else every
@@ -23,7 +26,7 @@ def split_line(
         ink: "dark", "light" or None, see siamese_lib.data.pictures.read_glyph.
 
     Returns:
-        uint8 (h, w) with ink = 255 on paper = 0, cropped to their ink; spaces are left out.
+        uint8 (h, w) with ink = 255 on paper = 0, MARGIN pixels of it around their ink; spaces are left out.
 
     Raises:
         InputError: no grey picture, or nothing to be seen on it.
@@ -70,4 +73,4 @@ def _grid(line: np.ndarray) -> list[int]:
 
 def _cropped(piece: np.ndarray) -> np.ndarray:
     rows, columns = (np.flatnonzero((piece >= INK).any(axis)) for axis in (1, 0))
-    return piece[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.pad(piece[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], MARGIN)

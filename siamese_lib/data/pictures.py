@@ -23,22 +23,27 @@ CONTRAST = 24  # grey levels between paper and ink, at least
 NOISE = 0.1  # share of the contrast that counts as paper
 INKS = ("dark", "light")
 INK = 64  # of 255: what is fainter does not widen the box that is framed
+# Ink is light where more than this share of edge and picture is dark: bold characters that are cropped tight
+# are dark along most of their edge, and most print is dark.
+LIGHT = 0.55
+MOST = 0.85  # the same share of ink: no character has more
 
 
 def read_glyph(path: str | os.PathLike, ink: str | None = None) -> np.ndarray:
     """A picture of one character -> (H, W) uint8, ink = 255 on paper = 0.
 
-    Colours become grey levels, what is transparent lies on white paper.
+    Colours become grey levels, what is transparent lies on white paper; it is turned as its EXIF data says.
 
     Args:
         path: any format that Pillow reads.
-        ink: "dark" on light paper or "light" on dark; None: found. The paper is the median along the
-            picture's edge, the ink the grey that is farthest from it.
+        ink: "dark" on light paper or "light" on dark; None: found by what most of the picture, its edge above
+            all, is. The paper is the median of the lighter or darker half along the edge, the ink the grey
+            that is farthest from it.
 
     Raises:
-        InputError: no such file, no picture, too large, or nothing to be seen on it.
+        InputError: no such file, no picture, too large, nothing to be seen on it, or nearly all of it ink.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     remedy = "give a picture of one character"
     content = read_bytes(path, LARGEST, remedy)
@@ -46,24 +51,47 @@ def read_glyph(path: str | os.PathLike, ink: str | None = None) -> np.ndarray:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         picture = Image.open(io.BytesIO(content))
         picture.load()
-    sixteen = picture.mode.startswith("I")
-    grey = _grey(picture) if sixteen else _luminance(picture)
-    return on_black(grey, ink, str(path))
+        picture = ImageOps.exif_transpose(picture)  # as cameras say that they were held
+    return on_black(grey_levels(picture), ink, str(path))
+
+
+def grey_levels(picture: "Image") -> np.ndarray:
+    """A picture of Pillow of any mode -> (H, W) uint8; what is transparent lies on white paper."""
+    return _grey(picture) if picture.mode.startswith("I") else _luminance(picture)
+
+
+def check_ink(ink: str | None) -> None:
+    """InputError where it is none of INKS, nor None."""
+    if ink not in (None, *INKS):
+        raise InputError(f"ink={ink!r}: choose one of {', '.join(INKS)}, or leave it out")
 
 
 def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture") -> np.ndarray:
-    """Grey levels (H, W) of one character -> uint8, ink = 255 on paper = 0; see `read_glyph`."""
-    if ink not in (None, *INKS):
-        raise InputError(f"ink={ink!r}: choose one of {', '.join(INKS)}, or leave it out")
-    edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).astype(np.float64))
-    paper = float(edge[(len(edge) - 1) // 2] + edge[len(edge) // 2]) / 2  # the median
+    """Grey levels (H, W) of one character, or bool (True is white) -> uint8, ink = 255 on paper = 0; see
+    `read_glyph`.
+    """
+    check_ink(ink)
+    if grey.dtype == bool:
+        grey = grey * np.uint8(255)
+    if grey.dtype.kind not in "uif" or (grey.dtype.kind == "f" and not np.isfinite(grey).all()):
+        what = "numbers that are not finite" if grey.dtype.kind == "f" else f"{grey.dtype}"
+        raise InputError(f"{shown} holds {what}; give grey levels, 0 to 255")
     low, high = float(grey.min()), float(grey.max())
-    dark = paper - low >= high - paper if ink is None else ink == "dark"
+    if 0 <= low < high <= 1:
+        raise InputError(f"{shown} holds numbers from {low:g} to {high:g}; give grey levels, 0 to 255")
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    middle = (low + high) / 2
+    share = ((edge < middle).mean() + (grey < middle).mean()) / 2  # that is dark, of the edge and of all
+    dark = share <= LIGHT if ink is None else ink == "dark"
+    sides = [of[of >= middle] if dark else of[of <= middle] for of in (edge, grey)]
+    paper = float(np.median(sides[0] if len(sides[0]) else sides[1]))
     contrast = paper - low if dark else high - paper
-    if contrast < CONTRAST:
+    inked = (share if dark else 1 - share) > MOST
+    if inked or contrast < CONTRAST:
+        why = f", nearly all of them ink if ink={ink!r}" if inked else ""
         raise InputError(
-            f"{shown} shows nothing: its greys run from {low:g} to {high:g}, and its paper has {paper:g}; "
-            "give a picture of one character, or say whether its ink is dark or light"
+            f"{shown} shows nothing: its greys run from {low:g} to {high:g}{why}; give a picture of one "
+            "character, or say whether its ink is dark or light"
         )
     levels = np.arange(256.0) if grey.dtype == np.uint8 else grey.astype(np.float64)
     share = (paper - levels if dark else levels - paper) / contrast

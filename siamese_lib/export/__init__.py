@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from siamese_lib.data.samples import PIXELS, as_rows
+from siamese_lib.data.samples import PIXELS
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.export.onnx_graph import onnx_model
 from siamese_lib.files import write_bytes
@@ -123,8 +123,7 @@ def _openvino(classifier: "SiameseClassifier", card: dict, calibration: object) 
         if calibration is not None:
             import nncf
 
-            rows = as_rows(calibration, classifier.framing, classifier.ink)
-            images = np.asarray(rows, np.uint8).reshape(-1, 1, SIDE, SIDE)[:CALIBRATION]
+            images = classifier.framed_images(calibration).numpy()[:CALIBRATION, None]
             kept = nncf.IgnoredScope(types=FLOAT, validate=False)  # some graphs have no SoftPlus
             images = nncf.Dataset(list(images))
             model = nncf.quantize(model, images, subset_size=CALIBRATION, ignored_scope=kept)

@@ -1,5 +1,7 @@
 """Alphabets of one's own: rendered with any fonts, and read from folders of pictures."""
 
+import shutil
+import unicodedata
 from pathlib import Path
 
 import matplotlib
@@ -107,6 +109,20 @@ def test_the_ink_can_be_given(folder):
     for light in folder.glob("?/1.png"):
         light.unlink()
     assert np.array_equal(load_image_folder(folder, ink="dark").images, load_image_folder(folder).images)
+
+
+def test_names_of_folders_are_composed(folder):
+    """Archives of macOS take letters apart; a class must equal the character that is typed."""
+    (folder / "a").rename(folder / unicodedata.normalize("NFD", "한"))
+    assert load_image_folder(folder).classes == ["b", "한"]
+    shutil.copytree(folder / "b", folder / "한")
+    with pytest.raises(InputError, match="two folders of the class 한, composed and not; join them"):
+        load_image_folder(folder)
+
+
+def test_a_single_font_needs_no_list():
+    for one in (SANS, str(SANS), font_file(SANS)):
+        assert np.array_equal(load_rendered("ab", one).images, load_rendered("ab", [SANS]).images)
 
 
 def test_folders_that_cannot_be_used(folder):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from siamese_lib.data.glyphs import masters
+from siamese_lib.data.hangul_classes import class_list
 from siamese_lib.data.pictures import on_black, read_glyph, read_png
 from siamese_lib.errors import InputError
 
@@ -148,9 +150,63 @@ def test_polarity_can_be_said():
     frame = np.full((20, 20), 10, np.uint8)
     frame[4:-4, 4:-4] = 250
     assert on_black(frame)[10, 10] == 255 and on_black(frame)[0, 0] == 0
-    with pytest.raises(InputError, match="the picture shows nothing: its greys run from 10 to 250, and its"):
-        on_black(frame, "dark")
+    assert on_black(frame, "dark")[10, 10] == 0 and on_black(frame, "dark")[0, 0] == 255
     assert on_black(255 - frame, "dark")[10, 10] == 255
+    for ink, paper, said in ((20, 230, "light"), (230, 20, "dark")):
+        with pytest.raises(
+            InputError, match=f"shows nothing: .*, nearly all of them ink if ink='{said}'; give"
+        ):
+            on_black(character(paper=paper, ink=ink), said)
+
+
+@pytest.mark.parametrize("ink", [None, "dark", "light"])
+def test_characters_cropped_tight_are_read_as_with_a_margin(ink):
+    """Bars along two of the four edges: most of the edge is ink, most of the picture is paper."""
+    glyph = np.zeros((40, 40), np.uint8)
+    glyph[-6:] = glyph[:, :6] = 255
+    assert np.array_equal(on_black(255 - glyph if ink != "light" else glyph, ink), glyph)
+    wide = np.pad(glyph, 3)
+    assert np.array_equal(on_black(255 - wide if ink != "light" else wide, ink), wide)
+
+
+def test_most_tight_glyphs_of_bold_typefaces_are_read_as_they_are(debian_faces):
+    """At most half as many come out as their own paper as by the median of the edge alone."""
+    characters = class_list(2350)[::5]
+    wrong = by_edge = 0
+    for face in debian_faces["train"]:
+        glyphs = masters(face, characters)
+        for n in np.flatnonzero(glyphs.usable):
+            glyph = glyphs.images[n, : glyphs.heights[n], : glyphs.widths[n]]
+            wrong += on_black(255 - glyph)[glyph > 200].mean() < 128
+            edge = np.concatenate([glyph[0], glyph[-1], glyph[:, 0], glyph[:, -1]])
+            by_edge += np.median(edge) > 127
+    assert by_edge > 50 and wrong < by_edge / 2, (wrong, by_edge)
+
+
+def test_numbers_that_are_no_grey_levels_are_refused():
+    picture = character().astype(np.float64)
+    assert np.array_equal(on_black(picture), on_black(character()))
+    assert np.array_equal(on_black(character() > 100), on_black(character()))  # bool: True is white
+    for spoilt in (np.nan, np.inf):
+        picture[20, 12] = spoilt
+        with pytest.raises(InputError, match="holds numbers that are not finite; give grey levels, 0 to 255"):
+            on_black(picture)
+    with pytest.raises(InputError, match="holds numbers from 0.0784314 to 0.901961; give grey levels"):
+        on_black(character() / 255)
+    for kind in ("complex64", "U3"):
+        with pytest.raises(InputError, match="give grey levels, 0 to 255"):
+            on_black(character().astype(kind))
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
+def test_pictures_are_turned_as_their_camera_was_held(tmp_path, ending):
+    """Orientation 6: the stored picture is to be turned by a quarter to the right."""
+    upright = character(200, 150)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.fromarray(np.rot90(upright))
+    found = read_glyph(saved(tmp_path, turned, f"x.{ending}", exif=exif))
+    assert found.shape == (200, 150) and found[100, 12] > 200 and found[100, 80:].max() == 0
 
 
 def test_faint_noise_is_paper_and_steps_stay():
