@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from benchmarks import comparison
+from benchmarks.time_to_accuracy import config_of
 from siamese_lib import EmbeddingNet
 from siamese_lib.__main__ import _parser
 from siamese_lib.data.faces import declared_faces
 from siamese_lib.data.hangul_classes import class_list
-from siamese_lib.experiments.config import make_config
+from siamese_lib.experiments.config import RunConfig, make_config
 from siamese_lib.experiments.profiles import PROFILES
 from siamese_lib.experiments.records import published_records
 from siamese_lib.experiments.tables import TABLES
@@ -24,6 +26,7 @@ from siamese_lib.report.tables import half_width_95
 ROOT = repository_root()
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "results/README.md")}
 README = PAGES["README.md"]
+HALF = {0.5: "half"}
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 
@@ -81,7 +84,15 @@ def omniglot(protocol: str) -> int:
 
 
 def scanned() -> str:
-    return {0.5: "half"}[make_config("table3", "prototype/random", "best").scan_share]
+    return HALF[make_config("table3", "prototype/random", "best").scan_share]
+
+
+def compared() -> RunConfig:
+    return config_of("ours", **comparison.COMMON)
+
+
+def pool() -> int:
+    return 2 * compared().pool_classes * compared().pool_samples
 
 
 def paper_rows(table: str) -> int:
@@ -122,6 +133,16 @@ CLAIMS = {
         ),
         ("among all {})", lambda: [omniglot("drawers")]),
         ("runs of {} characters", lambda: [omniglot("one-shot")]),
+        (
+            "on {} syllables in {} typefaces, {} of the images look scanned, SOAP with {} images a step",
+            lambda: [
+                compared().num_classes,
+                len(declared_faces("train")),
+                HALF[compared().scan_share],
+                pool(),
+            ],
+        ),
+        ("the best of {} learning rates", lambda: [len(comparison.RATES)]),
     ],
 }
 # numbers that name and do not count: the paper's tables, equations and sections, a measure, "the last two"
