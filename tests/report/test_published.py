@@ -79,9 +79,16 @@ CLASSES = {
 }
 
 
+# Published because it collapsed; 06 shows it.
+COLLAPSED = ("metric/hard", "quick")
+
+
 def test_every_published_row_is_well_above_chance_on_its_validation_images():
     for record in published_records():
         config, validation = record["config"], record["evaluations"]["validation"]
+        if (config["row"], config["profile"]) == COLLAPSED:
+            assert record["history"][-1]["spread"] < 1e-3 and validation["accuracy"] < 0.1
+            continue
         found = config["num_classes"], validation["classes"]
         least = (
             15 if config["table"] == "table3" else 100 * 100 / validation["classes"]
