@@ -60,7 +60,9 @@ def measure(method: str, rate: float, images: int, seed: int, device: torch.devi
     config = config_of(name, **changes)
     trainer, data = trainer_of(name, seed, device, **changes)
     line = {"method": method, "rate": rate, "images": images, "seed": seed}
-    readings, chunk = {"ideal vectors": (trainer.forward, trainer.fit().centroids)}, trainer.plan.chunk
+    trainer.fit()
+    ideal = trainer.class_statistics(None).centroids  # the library's losses have taken none meanwhile
+    readings, chunk = {"ideal vectors": (trainer.forward, ideal)}, trainer.plan.chunk
     if name == "pml/softmax":
         readings["outputs"] = by_outputs(trainer.network, trainer.loss.loss.head)
     validation = {by: accuracy_of(*reading, data.validation, chunk) for by, reading in readings.items()}
