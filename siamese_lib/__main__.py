@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.command(options)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output (head, less) has had enough
+    except BrokenPipeError:  # whoever reads our output (head, less) has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except InputError as error:

@@ -32,8 +32,8 @@ class SiameseClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
     - a list of pictures of one character each, grey arrays (H, W) or paths, of any size; they are framed;
     - framed images (n, 37, 37), ink = 255, or their flat rows (n, 1369);
     - a table of other numbers (n, m): a row is drawn as m squares, and is not augmented.
-    uint8 stays as it is, fractions in images have ink = 1. Other numbers are scaled: least and largest of the
-    training set become paper and ink.
+    In images uint8 stays as it is, and fractions (0 to 1) have ink = 1; of other numbers the least and the
+    largest of the training set become paper and ink.
 
     Args:
         images: how many images are trained on; 2,350 syllables in eight typefaces want 200,000.

@@ -139,7 +139,7 @@ def write_card(path: Path, tensors: Mapping[str, Tensor], card: dict) -> None:
 
 
 def plain(parameters: Mapping[str, object]) -> dict:
-    """Parameters ready for JSON, those of numpy as Python's; InputError for one that is neither text nor a
+    """Parameters ready for JSON, scalars of numpy as Python's; InputError for one that is neither text nor a
     number.
     """
     found = {}

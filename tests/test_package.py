@@ -138,3 +138,11 @@ def test_the_root_stays_small():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_files_are_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
+def test_whoever_reads_our_output_may_stop():
+    """As `... | head -1` does: no traceback, and what follows ends quietly."""
+    command = [sys.executable, "-m", "siamese_lib", "data"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 1

@@ -8,7 +8,7 @@ from siamese_lib.errors import InputError
 
 
 def distinct(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different labels (C,), sorted, and the number of each one's (n,)."""
+    """The distinct labels (C,), sorted, and for each sample the index of its label (n,)."""
     check_classification_targets(y)
     return np.unique(column_or_1d(y), return_inverse=True)
 
@@ -39,14 +39,11 @@ def or_unknown(answers: np.ndarray, known: np.ndarray, unknown: object, classes:
     Raises:
         InputError: it is of another type, or one of the classes.
     """
-    text = isinstance(classes[0], str)
-    if isinstance(unknown, str) != text:
+    if isinstance(unknown, str) != isinstance(classes[0], str):
         raise InputError(
             f"unknown={unknown!r}, but classes are such as {shown(classes[0])}; give one of their type"
         )
     place = np.searchsorted(classes, unknown)
     if place < len(classes) and classes[place] == unknown:
         raise InputError(f"unknown={unknown!r} is one of the classes; give another")
-    if not text:  # not wrapped round into another class: -1 has no place in uint8
-        answers = answers.astype(np.result_type(answers, np.min_scalar_type(unknown)))
-    return np.where(known, answers, unknown)
+    return np.where(known, answers, np.asarray(unknown))  # wide enough for both: -1 has no place in uint8

@@ -8,7 +8,7 @@ from siamese_lib.data.pictures import INK, on_black, read_glyph
 from siamese_lib.errors import InputError
 
 PITCHES = np.linspace(0.9, 1.5, 61)  # widths of a cell that are tried, in heights of the line's ink
-MARGIN = 2  # pixels around a character, by which readers know its paper
+MARGIN = 2  # pixels around a character, so that `on_black` finds its paper
 BLUR = 0.1  # of a cell: how far from ink a cut should stay
 
 
@@ -17,7 +17,8 @@ def split_line(
 ) -> list[np.ndarray]:
     """The characters of a picture of one line, from left to right.
 
-    A line is as high as its ink: one of flat strokes alone (a single dash) is cut into too many cells.
+    The height of a line is that of its ink: one of flat strokes only (a single dash) is cut into too many
+    cells.
 
     Args:
         picture: grey levels (H, W), or a file.

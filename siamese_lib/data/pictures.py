@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -23,10 +24,11 @@ CONTRAST = 24  # grey levels between paper and ink, at least
 NOISE = 0.1  # share of the contrast that counts as paper
 INKS = ("dark", "light")
 INK = 64  # of 255: what is fainter does not widen the box that is framed
-# Ink is light where more than this share of edge and picture is dark: bold characters that are cropped tight
-# are dark along most of their edge, and most print is dark.
+# Ink is light where more than this share is dark, the mean of edge and whole picture: bold characters that
+# are cropped tight are dark along most of their edge. Above one half, as most print is dark: of tight dark
+# glyphs fewer are mistaken, of light ones more.
 LIGHT = 0.55
-MOST = 0.85  # the same share of ink: no character has more
+MOST = 0.85  # of the same mean, at most this share is ink
 
 
 def read_glyph(path: str | os.PathLike, ink: str | None = None) -> np.ndarray:
@@ -36,14 +38,14 @@ def read_glyph(path: str | os.PathLike, ink: str | None = None) -> np.ndarray:
 
     Args:
         path: any format that Pillow reads.
-        ink: "dark" on light paper or "light" on dark; None: found by what most of the picture, its edge above
-            all, is. The paper is the median of the lighter or darker half along the edge, the ink the grey
-            that is farthest from it.
+        ink: "dark" on light paper or "light" on dark; None: dark, unless most of the picture is dark,
+            its edge above all (LIGHT). The paper is the median of the lighter or darker half of the edge, the
+            ink the grey that is farthest from it.
 
     Raises:
         InputError: no such file, no picture, too large, nothing to be seen on it, or nearly all of it ink.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     remedy = "give a picture of one character"
     content = read_bytes(path, LARGEST, remedy)
@@ -51,13 +53,18 @@ def read_glyph(path: str | os.PathLike, ink: str | None = None) -> np.ndarray:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         picture = Image.open(io.BytesIO(content))
         picture.load()
+    return on_black(grey_levels(picture, str(path)), ink, str(path))
+
+
+def grey_levels(picture: "Image", shown: str) -> np.ndarray:
+    """A picture of Pillow of any mode -> (H, W) uint8, turned as its EXIF data says; what is transparent lies
+    on white paper.
+    """
+    from PIL import ImageOps
+
+    with _decoding(shown, "it is no picture that Pillow reads", "give a picture of one character"):
         picture = ImageOps.exif_transpose(picture)  # as cameras say that they were held
-    return on_black(grey_levels(picture), ink, str(path))
-
-
-def grey_levels(picture: "Image") -> np.ndarray:
-    """A picture of Pillow of any mode -> (H, W) uint8; what is transparent lies on white paper."""
-    return _grey(picture) if picture.mode.startswith("I") else _luminance(picture)
+        return _grey(picture) if picture.mode.startswith("I") else _luminance(picture)
 
 
 def check_ink(ink: str | None) -> None:
@@ -79,14 +86,17 @@ def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture
     low, high = float(grey.min()), float(grey.max())
     if 0 <= low < high <= 1:
         raise InputError(f"{shown} holds numbers from {low:g} to {high:g}; give grey levels, 0 to 255")
-    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    middle = (low + high) / 2
-    share = ((edge < middle).mean() + (grey < middle).mean()) / 2  # that is dark, of the edge and of all
-    dark = share <= LIGHT if ink is None else ink == "dark"
-    sides = [of[of >= middle] if dark else of[of <= middle] for of in (edge, grey)]
-    paper = float(np.median(sides[0] if len(sides[0]) else sides[1]))
+    edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    middle = grey.dtype.type(math.ceil((low + high) / 2))  # of one type: comparing is far faster
+    below = int(np.searchsorted(edge, middle))
+    share = (below / len(edge) + np.count_nonzero(grey < middle) / grey.size) / 2
+    dark = below < len(edge) and share <= LIGHT if ink is None else ink == "dark"
+    half = edge[below:] if dark else edge[:below]
+    paper = high if dark else low
+    if len(half):  # its median; np.median takes three times as long
+        paper = (float(half[(len(half) - 1) // 2]) + float(half[len(half) // 2])) / 2
     contrast = paper - low if dark else high - paper
-    inked = (share if dark else 1 - share) > MOST
+    inked = contrast >= CONTRAST and (share if dark else 1 - share) > MOST
     if inked or contrast < CONTRAST:
         why = f", nearly all of them ink if ink={ink!r}" if inked else ""
         raise InputError(

@@ -62,7 +62,7 @@ def _glyph(picture, number: int, ink: str | None) -> np.ndarray:
     if isinstance(picture, (str, os.PathLike)):
         return read_glyph(picture, ink)
     if _of_pillow(picture):
-        picture = grey_levels(picture)
+        picture = grey_levels(picture, f"picture {number}")
     if isinstance(picture, np.ndarray) and picture.ndim == 2 and picture.size:
         return on_black(picture, ink, f"picture {number}")
     if isinstance(picture, np.ndarray):
@@ -85,8 +85,8 @@ def scale(rows: np.ndarray) -> tuple[float, float]:
 def drawn(rows: np.ndarray, low: float, high: float) -> np.ndarray:
     """Rows of numbers (n, m) -> uint8 images (n, 37, 37).
 
-    Of 1,369 numbers each is a pixel; bool and uint8 mean one thing there, whatever was learned from. Fewer
-    are drawn as squares, row by row, of more some share a pixel.
+    Of 1,369 numbers each is a pixel; bool and uint8 mean the same there whether fractions or bytes were
+    learned from. Fewer are drawn as squares, row by row, of more some share a pixel.
 
     Args:
         rows: any numbers.
@@ -98,14 +98,16 @@ def drawn(rows: np.ndarray, low: float, high: float) -> np.ndarray:
     pixels = rows.shape[1] == PIXELS
     if pixels and rows.dtype == bool:
         rows = rows * np.uint8(255)
-    if pixels and rows.dtype == np.uint8:
+    if pixels and rows.dtype == np.uint8 and high <= 1:  # learned from fractions
         low, high = 0.0, 255.0
     most = float(rows.max()) if pixels and len(rows) else 0.0
-    if high == 255 and 0 < most <= 1:
+    if low >= 0 and high >= 16 and 0 < most <= 1:
         what = "fractions" if rows.dtype.kind == "f" else "numbers"
-        text = f"X holds {what} up to {most:.3g}, but ink is 255 here; give 255 * X, or uint8 images"
+        text = (
+            f"X holds {what} up to {most:.3g}, but ink is {high:g} here; give {high:g} * X, or uint8 images"
+        )
         raise InputError(text)
-    if high <= 1 and most >= 2:
+    if high <= 1 and most >= 2 and np.median(rows[rows > 0]) >= 2:  # not a few that lie beyond
         raise InputError(f"X holds numbers up to {most:.3g}, but ink is {high:g} here; give uint8 images")
     if rows.dtype != np.uint8 or (low, high) != (0, 255):
         share = (rows.astype(np.float64) - low) / ((high - low) or 1.0)

@@ -143,7 +143,7 @@ def comparison_frame(runs: pd.DataFrame, device: str) -> pd.DataFrame:
     """
     found = []
     for _, members in runs.groupby("method", sort=False):
-        first = members.bfill().iloc[0]  # a run that diverged has only its accuracy, 0
+        first = members.bfill().iloc[0]  # a run that diverged was not tested
         line = {
             "dataset": "phd08-sim",
             "protocol": "",
@@ -160,7 +160,7 @@ def comparison_frame(runs: pd.DataFrame, device: str) -> pd.DataFrame:
         line |= {"accuracy_ci95": half_width_95(members.accuracy.tolist()), "minutes": members.minutes.mean()}
         found.append(line)
     frame = pd.DataFrame(found, columns=COLUMNS)
-    integers = dict.fromkeys(("classes", "images", "fonts", "images_seen"), int)
+    integers = dict.fromkeys(("classes", "images", "fonts", "images_seen"), "Int64")
     return frame.astype(integers).sort_values("accuracy_mean", ascending=False, ignore_index=True)
 
 

@@ -37,7 +37,8 @@ def test_cells_keep_the_parts_of_a_character_together(light):
     found = split_line(line(*TEXT, light=light))
     assert sizes(found) == SIZES
     assert all(piece.dtype == np.uint8 and piece.max() == 255 for piece in found)
-    for piece in found:  # what reads them finds the ink, also of a square that is all ink
+    large = split_line(np.kron(line(*TEXT, light=light), np.ones((6, 6), np.uint8)))
+    for piece in found + large:  # what reads them finds the ink, also of a square that is all ink
         assert np.array_equal(on_black(piece), piece)
 
 

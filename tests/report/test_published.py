@@ -79,14 +79,13 @@ CLASSES = {
 }
 
 
-# Published because it collapsed; 06 shows it.
-COLLAPSED = ("metric/hard", "quick")
+COLLAPSED = ("table2", "metric/hard", "quick")  # published to show a collapse; see notebook 06
 
 
-def test_every_published_row_is_well_above_chance_on_its_validation_images():
+def test_published_rows_are_well_above_chance_on_their_validation_images_but_the_collapsed_one():
     for record in published_records():
         config, validation = record["config"], record["evaluations"]["validation"]
-        if (config["row"], config["profile"]) == COLLAPSED:
+        if (config["table"], config["row"], config["profile"]) == COLLAPSED:
             assert record["history"][-1]["spread"] < 1e-3 and validation["accuracy"] < 0.1
             continue
         found = config["num_classes"], validation["classes"]
