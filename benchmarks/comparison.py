@@ -20,6 +20,7 @@ from torch.nn.functional import pad
 
 from benchmarks.common import command_line, kept, publish, side_by_side
 from benchmarks.time_to_accuracy import TUNING_SEED, config_of, trainer_of
+from siamese_lib.data.phd08 import FONTS
 from siamese_lib.errors import NotFinite
 from siamese_lib.evaluation import evaluate
 from siamese_lib.experiments.test_sets import accuracy_of, hangul_stream
@@ -71,7 +72,9 @@ def measure(method: str, rate: float, images: int, seed: int, device: torch.devi
     line["validation"] = validation[line["read_by"]]
     if seed != TUNING_SEED:
         banks, _ = hangul_stream("phd08-sim", config, device, VARIANTS)
-        found = evaluate(*readings[line["read_by"]], data.train.classes, banks, None, chunk).summary()
+        found = evaluate(
+            *readings[line["read_by"]], data.train.classes, banks, None, chunk, {"font": FONTS}
+        ).summary()
         line |= {"accuracy": found["accuracy"], "top5": found["top5"], "minutes": trainer.seconds / 60}
         line |= {
             "classes": found["classes"],

@@ -44,7 +44,7 @@ SETUPS = {
 class PmlLoss(nn.Module):
     """A loss of the library, which takes embeddings with labels: `PmlBatch` alone can score it.
 
-    Distances are taken between normalised embeddings, as the library takes them.
+    Distances are taken between normalised embeddings, as the library takes them; the classifier has none.
     """
 
     alpha = 0.0
@@ -56,7 +56,7 @@ class PmlLoss(nn.Module):
         self.loss, self.miner = SETUPS[setup](num_classes)
 
     def space(self, x: Tensor) -> Tensor:
-        return normalize(x, dim=-1)
+        return normalize(x, dim=-1) if hasattr(self.loss, "distance") else x
 
     def from_distances(self, d: Tensor, other: Tensor) -> Tensor:
         raise NotImplementedError("a loss of pytorch-metric-learning takes embeddings with labels")
