@@ -50,8 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--batch", help=f"one of {', '.join(BATCHES)}; default the profile's")
     run.add_argument(
         "--profile",
-        default=os.environ.get("SIAMESE_PROFILE", "quick"),
-        help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick",
+        help=f"one of {', '.join(PROFILES)}; default SIAMESE_PROFILE or quick; ablations have their own",
     )
     run.add_argument("--seed", nargs="+", type=int, help="default: as many as the profile asks for, from 0")
     run.add_argument("--device", help="cpu or cuda; default cuda where there is one")
@@ -145,9 +144,13 @@ def _run(options: argparse.Namespace) -> None:
         finished=finished,
     )
     if options.table == "ablation":
+        if options.profile not in (None, "ablation") or options.batch is not None:
+            given = f"--batch {options.batch}" if options.batch else f"--profile {options.profile}"
+            raise InputError(f"{given}: ablations have a budget and batches of their own; leave it out")
         run_ablations(options.row, **common)
     else:
-        run_table(options.table, options.row, profile=options.profile, batch=options.batch, **common)
+        profile = options.profile or os.environ.get("SIAMESE_PROFILE", "quick")
+        run_table(options.table, options.row, profile=profile, batch=options.batch, **common)
     for name, reason in not_run.items() if first else ():
         print(f"not evaluated on {name}: {reason}")
 

@@ -13,6 +13,8 @@ needs no part of that library.
         ...
     statistics = class_statistics(loss.space(outputs_of_all), labels_of_all, num_classes)
     positives.update(statistics), negatives.update(statistics), loss.update(statistics)
+
+Batches are drawn on the CPU; with a network on a GPU, take the outputs of all images to the CPU first.
 """
 
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ from torch import Tensor, nn
 
 from siamese_lib.batches import ClassSamples, Loss
 from siamese_lib.errors import InputError
-from siamese_lib.losses import distance
+from siamese_lib.losses import distance, reduced
 from siamese_lib.mining import NegativeSampler, PositiveSampler
 from siamese_lib.statistics import ClassStatistics
 
@@ -38,7 +40,8 @@ class FromTuples(nn.Module):
         super().__init__()
         if loss.takes not in ("pairs", "triplets"):
             raise InputError(f"{type(loss).__name__} takes {loss.takes}; give a loss of pairs or of triplets")
-        self.loss, self.centroids = loss, None
+        self.loss = loss
+        self.register_buffer("centroids", None, persistent=False)  # (C, D); in the extra state while None
 
     def space(self, x: Tensor) -> Tensor:
         """Where the loss takes its distances, and class statistics belong."""
@@ -46,7 +49,13 @@ class FromTuples(nn.Module):
 
     def update(self, statistics: ClassStatistics) -> None:
         """Take the ideal vectors for the term that pulls images to them, where the loss has one."""
-        self.centroids = statistics.centroids
+        self.centroids = statistics.centroids.detach()
+
+    def get_extra_state(self) -> Tensor | None:
+        return self.centroids
+
+    def set_extra_state(self, state: Tensor | None) -> None:
+        self.centroids = state
 
     def forward(self, embeddings: Tensor, labels: Tensor, indices_tuple=None) -> Tensor:
         """The loss of a batch.
@@ -55,20 +64,23 @@ class FromTuples(nn.Module):
             embeddings: (n, D) network outputs.
             labels: (n,) classes.
             indices_tuple: (a, p, n) of triplets, which a loss of pairs takes as pairs; or (a1, p, a2, n) of
-                pairs, of which a loss of triplets takes those with one anchor. None: all that there are.
+                pairs, of which a loss of triplets takes those with one anchor. None: all triplets, or every
+                pair once.
 
         Raises:
-            InputError: a tuple of another length.
+            InputError: labels of another shape, or a tuple of another length.
         """
+        if labels.shape != embeddings.shape[:1]:
+            raise InputError(f"labels {tuple(labels.shape)} for {len(embeddings)} embeddings: one each, (n,)")
         if indices_tuple is None:
-            indices_tuple = all_triplets(labels)
+            indices_tuple = (all_pairs if self.loss.takes == "pairs" else all_triplets)(labels)
         if len(indices_tuple) not in (3, 4):
             raise InputError(
                 f"indices_tuple has {len(indices_tuple)} parts; give (a, p, n) or (a1, p, a2, n)"
             )
         x = self.loss.space(embeddings)
         values = (self._pairs if self.loss.takes == "pairs" else self._triplets)(x, labels, indices_tuple)
-        return values.sum() / max(values.numel(), 1)
+        return reduced(values)
 
     def _pairs(self, x: Tensor, labels: Tensor, indices_tuple) -> Tensor:
         a, p, *others = indices_tuple
@@ -85,9 +97,16 @@ class FromTuples(nn.Module):
         a, p, n = indices_tuple
         values = self.loss.from_distances(distance(x[a], x[p]), distance(x[a], x[n]))
         if self.loss.stability is not None and self.centroids is not None:
-            g3 = self.loss.stability(x, self.centroids[labels])
+            g3 = self.loss.stability(x, self.centroids.to(x.device)[labels])
             values = self.loss.with_stability(values, g3[a], g3[p], g3[n])
         return values
+
+
+def all_pairs(labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(a1, p, a2, n): every pair of images once, those of one class and those of two."""
+    i, j = torch.triu_indices(len(labels), len(labels), 1, device=labels.device)
+    same = labels[i] == labels[j]
+    return i[same], j[same], i[~same], j[~same]
 
 
 def all_triplets(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -128,6 +147,9 @@ class ClassPairBatches(torch.utils.data.Sampler[list[int]]):
         k: images a class.
         batches: how many there are in an epoch.
         seed: of all draws.
+
+    Raises:
+        InputError: samplers of another number of classes.
     """
 
     def __init__(
@@ -140,7 +162,12 @@ class ClassPairBatches(torch.utils.data.Sampler[list[int]]):
         batches: int,
         seed: int = 0,
     ) -> None:
-        self.samples = ClassSamples(torch.as_tensor(labels), int(labels.max()) + 1)
+        labels = torch.as_tensor(labels)
+        count = int(labels.max()) + 1
+        for sampler in (positives, negatives):
+            if sampler.num_classes != count:
+                raise InputError(f"labels of {count} classes for a sampler of {sampler.num_classes}")
+        self.samples = ClassSamples(labels, count)
         self.positives, self.negatives = positives, negatives
         self.pairs, self.k, self.batches = pairs, k, batches
         self.generator = torch.Generator().manual_seed(seed)

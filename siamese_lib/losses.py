@@ -21,12 +21,14 @@ def distance(x: Tensor, y: Tensor) -> Tensor:
     return torch.linalg.vector_norm(x - y, dim=-1)
 
 
-def _reduce(values: Tensor, reduction: str) -> Tensor:
+def reduced(values: Tensor, reduction: str = "mean") -> Tensor:
+    """The values, their sum or their mean; an empty batch gives 0 and still has a gradient."""
     if reduction == "none":
         return values
     if reduction == "sum":
         return values.sum()
-    return values.sum() / max(values.numel(), 1)  # an empty batch gives 0 and still has a gradient
+    total = values.sum(dtype=torch.promote_types(values.dtype, torch.float32))  # float16 ends at 65,504
+    return (total / max(values.numel(), 1)).to(values.dtype)
 
 
 def _check(reduction: str, **positive: float) -> None:
@@ -69,7 +71,7 @@ class ContrastiveLoss(nn.Module):
             raise InputError(
                 f"same must be bool of shape ({len(x_i)},), got {same.dtype} {tuple(same.shape)}"
             )
-        return _reduce(self.from_distances(distance(x_i, x_j), same), self.reduction)
+        return reduced(self.from_distances(distance(x_i, x_j), same), self.reduction)
 
 
 class TripletLoss(nn.Module):
@@ -95,7 +97,7 @@ class TripletLoss(nn.Module):
         """anchor, positive, negative: (B, D) network outputs."""
         _same_shape(anchor=anchor, positive=positive, negative=negative)
         d_ap, d_an = distance(anchor, positive), distance(anchor, negative)
-        return _reduce(self.from_distances(d_ap, d_an), self.reduction)
+        return reduced(self.from_distances(d_ap, d_an), self.reduction)
 
 
 class MetricLoss(nn.Module):
@@ -178,7 +180,7 @@ class MetricLoss(nn.Module):
             _same_shape(anchor=anchor, c_A=centroids[0], c_P=centroids[1], c_N=centroids[2])
             g3 = [self.stability(a, c) for a, c in zip((a_a, a_p, a_n), centroids, strict=True)]
             values = self.with_stability(values, *g3)
-        return _reduce(values, self.reduction)
+        return reduced(values, self.reduction)
 
 
 class PrototypeLoss(nn.Module):
@@ -223,7 +225,7 @@ class PrototypeLoss(nn.Module):
         others = (total[own] - x) / (counts[own] - 1)[:, None]
         d = distance(x[:, None], (total / counts[:, None])[None])
         d = d.scatter(1, own[:, None], distance(x, others)[:, None])
-        return _reduce(self.from_distances(d, own), self.reduction)
+        return reduced(self.from_distances(d, own), self.reduction)
 
 
 def _inverse_softplus(a: Tensor) -> Tensor:

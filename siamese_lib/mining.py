@@ -275,8 +275,8 @@ class DistanceBased(nn.Module):
         if k < 1:
             raise InputError(f"k={k!r}: at least one impostor a class must be kept")
         self.num_classes, self.k = num_classes, min(k, num_classes - 1)
-        self.impostors: Tensor | None = None  # (C, k) long, nearest first
-        self._cumulative: Tensor | None = None  # (C, k) float64, of their weights
+        self.register_buffer("impostors", None, persistent=False)  # (C, k) long, nearest first
+        self.register_buffer("_cumulative", None, persistent=False)  # (C, k) float64, of their weights
 
     def update(self, statistics: ClassStatistics) -> None:
         """Find the nearest ideal vectors anew."""
@@ -303,12 +303,15 @@ class DistanceBased(nn.Module):
         keys = torch.rand(len(positive), self.k, generator=generator, device=positive.device)
         return self.impostors[positive].gather(1, keys.argsort(1))
 
-    # Torch's way to keep in `state_dict` what no buffer can hold: that there are no impostors yet.
+    # Torch's way to keep in `state_dict` what a buffer cannot: that there are no impostors yet.
 
     def get_extra_state(self) -> dict:
         return {"impostors": self.impostors, "cumulative": self._cumulative}
 
     def set_extra_state(self, state: dict) -> None:
+        shape, own = getattr(state["impostors"], "shape", None), (self.num_classes, self.k)
+        if shape is not None and shape != own:
+            raise InputError(f"a state of impostors {tuple(shape)} for a sampler of {own}")
         self.impostors, self._cumulative = state["impostors"], state["cumulative"]
 
 

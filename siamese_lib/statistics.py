@@ -31,7 +31,7 @@ def class_statistics(embeddings: Tensor, labels: Tensor, num_classes: int) -> Cl
         num_classes: C.
 
     Returns:
-        ClassStatistics in the dtype of the embeddings; sums are taken in float64.
+        ClassStatistics in the dtype of the embeddings, without gradient; sums are taken in float64.
 
     Raises:
         InputError: embeddings or labels of another shape or type, or a class without a sample: it has no
@@ -53,7 +53,7 @@ def class_statistics(embeddings: Tensor, labels: Tensor, num_classes: int) -> Cl
             f"{int((counts == 0).sum())} of {num_classes} classes have no sample (first: class "
             f"{int(torch.argmin(counts))}); give every class a sample"
         )
-    e = embeddings.double()
+    e = embeddings.detach().double()
     sums = torch.zeros(num_classes, e.shape[1], dtype=e.dtype, device=e.device).index_add_(0, labels, e)
     centroids = sums / counts[:, None]
     distances = torch.linalg.vector_norm(e - centroids[labels], dim=1)

@@ -49,6 +49,11 @@ def fails(capsys, *arguments: str) -> str:
         ),
         ([*SMOKE, "--variants", "5"], "5 variants of a font are not offered; use 1, 3, 9"),
         ([*SMOKE, "--device", "abacus"], "device='abacus' is unknown; use cpu or cuda"),
+        (
+            ["run", "ablation", "--profile", "smoke"],
+            "--profile smoke: ablations have a budget and batches of",
+        ),
+        (["run", "ablation", "--batch", "literal"], "--batch literal: ablations have a budget"),
         (["publish", "nothing-like-it"], "RUN='nothing-like-it' names 0 finished runs"),
     ],
 )

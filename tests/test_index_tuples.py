@@ -1,5 +1,7 @@
 """Losses and samplers called as pytorch-metric-learning calls its own."""
 
+import copy
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
@@ -18,6 +20,10 @@ from siamese_lib import (
 from siamese_lib.index_tuples import ClassPairBatches, FromTuples, all_triplets, sampled_triplets
 
 LABELS = torch.tensor([0, 0, 1, 1, 1, 2])
+
+
+def batches_of(positives, negatives) -> ClassPairBatches:
+    return ClassPairBatches(LABELS, positives, negatives, pairs=2, k=1, batches=1)
 
 
 def outputs(n: int = 6) -> torch.Tensor:
@@ -77,6 +83,32 @@ def test_no_tuple_is_no_loss_and_has_a_gradient():
     assert value == 0 and (x.grad == 0).all()
 
 
+def test_without_tuples_every_pair_counts_once():
+    loss, x = ContrastiveLoss(8.0), outputs()
+    i, j = torch.triu_indices(6, 6, 1)
+    for labels in (LABELS, torch.arange(6)):  # also where no class has two images
+        assert torch.allclose(FromTuples(loss)(x, labels), loss(x[i], x[j], labels[i] == labels[j]))
+
+
+def test_ideal_vectors_are_part_of_the_state():
+    x, loss = outputs().requires_grad_(), FromTuples(MetricLoss())
+    fresh = FromTuples(MetricLoss())
+    fresh.load_state_dict(loss.state_dict())
+    assert fresh.centroids is None
+    loss.update(class_statistics(loss.space(x), LABELS, 3))
+    fresh.load_state_dict(copy.deepcopy(loss).state_dict())
+    assert not loss.centroids.requires_grad and fresh(x, LABELS) == loss(x, LABELS)
+    assert loss.double().centroids.dtype == torch.float64
+
+
+@pytest.mark.parametrize("loss", [MetricLoss(), TripletLoss(10.0), ContrastiveLoss(100.0)])
+def test_means_in_half_precision_do_not_overflow(loss):
+    x, labels = (outputs(48) / 3).half(), torch.arange(8).repeat(6)
+    assert FromTuples(loss)(x, labels).float() == pytest.approx(
+        float(FromTuples(loss)(x.float(), labels)), 1e-2
+    )
+
+
 def test_batches_hold_each_class_with_its_negative():
     labels = torch.arange(30).repeat(5)
     negatives = DistanceBased(30, 3)
@@ -104,6 +136,13 @@ def test_batches_hold_each_class_with_its_negative():
         (lambda: FromTuples(TripletLoss(1.0))(outputs(), LABELS, (LABELS,) * 2), "has 2 parts"),
         (lambda: sampled_triplets(LABELS, 2), "6 labels are no batch of ClassPairBatches with k=2"),
         (lambda: sampled_triplets(LABELS[2:], 2), "are no batch of"),
+        (
+            lambda: FromTuples(TripletLoss(1.0))(outputs(), LABELS[:, None]),
+            r"labels \(6, 1\) for 6 embeddings",
+        ),
+        (lambda: FromTuples(TripletLoss(1.0))(outputs(), LABELS[:4]), r"labels \(4,\) for 6 embeddings"),
+        (lambda: batches_of(AutoProbabilistic(3), AutoClustering(4)), "of 3 classes for a sampler of 4"),
+        (lambda: batches_of(AutoProbabilistic(2), AutoClustering(3)), "of 3 classes for a sampler of 2"),
     ],
 )
 def test_what_does_not_fit(call, message):

@@ -230,6 +230,11 @@ def test_distance_based_refuses():
         DistanceBased(5, k=0)
     with pytest.raises(InputError, match="statistics of 4 classes for a sampler of 5"):
         DistanceBased(5).update(ClassStatistics(torch.zeros(4, 2), torch.ones(4)))
+    learned = DistanceBased(12, k=8)
+    learned.update(ClassStatistics(torch.randn(12, 2), torch.ones(12)))
+    for other in (DistanceBased(12, k=3), DistanceBased(30, k=8)):
+        with pytest.raises(InputError, match=r"a state of impostors \(12, 8\) for a sampler of"):
+            other.load_state_dict(learned.state_dict())
 
 
 GROUPS = torch.tensor([0, 0, 0, 0, 0, 1, 1, 2])

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from siamese_lib.data.bank import ImageBank
+from siamese_lib.data.checks import whole_number
 from siamese_lib.data.faces import FoundFace, find_faces
 from siamese_lib.data.framing import FRAMINGS, frame, tight
 from siamese_lib.data.glyphs import Masters, masters
@@ -36,6 +37,7 @@ from siamese_lib.data.scanner import CHUNK, Sheet
 from siamese_lib.errors import InputError
 from siamese_lib.files import atomic_write, cache_target, cached, load_arrays
 from siamese_lib.model import SIDE
+from siamese_lib.runtime import choose_device
 
 SIMULATOR_VERSION = 2  # raise it whenever a bitmap may change: finished runs are then tested anew
 POINTS = (12, 13, 14)  # by FS
@@ -96,6 +98,7 @@ def iter_simulated_phd08(
 
     if framing not in FRAMINGS:
         raise InputError(f"framing {framing!r} is unknown; use one of {', '.join(FRAMINGS)}")
+    seed, device = whole_number("seed", seed, 0), choose_device(str(device))
     classes = hangul_classes(num_classes) if characters is None else list(characters)
     variants = chosen_variants(variants)
     for letter, found in simulated_faces(fonts).items():

@@ -191,12 +191,25 @@ def _side_by_side(plan: list[Job], jobs: int, progress: bool) -> Iterator[tuple[
         work = (
             joblib.delayed(_work)(number, job, threads, variables, told) for number, job in enumerate(plan)
         )
-        for number, result, said in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
+        done = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(work)
+        for number, result, said in _while_workers_live(done):
             for message in said:
                 warnings.warn(message, stacklevel=4)
             if lines is not None and isinstance(result, Run) and result.record["history"]:
                 lines.put((number, plan[number][0].images, result.record["history"][-1]["accuracy"]))
             yield number, result
+
+
+def _while_workers_live(results: Iterator) -> Iterator:
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    try:
+        yield from results
+    except TerminatedWorkerError as error:
+        raise InputError(
+            "a process that trained was killed (out of memory?), and the others were stopped; finished runs "
+            "are kept: give the same command again, with fewer jobs"
+        ) from error
 
 
 def _work(

@@ -130,13 +130,17 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         warnings.warn(f"another process works on the run {folder.name}; waiting for it", stacklevel=4)
         lock.acquire()
+    except OSError as error:  # somebody else's, or no folder
+        raise InputError(
+            f"{folder} cannot be used ({error.strerror}); move it away, or set SIAMESE_RUNS"
+        ) from error
     try:
         yield
     finally:

@@ -224,6 +224,8 @@ def test_square_framing(stopgap):
         ({"framing": "round"}, "framing 'round'"),
         ({"seed": -1}, "seed=-1 is not possible; give a whole number from 0"),
         ({"seed": None}, "seed=None is not possible"),
+        ({"seed": 1.7, "keep": True}, r"seed=1\.7 is not possible"),
+        ({"device": "abacus"}, "device='abacus' is unknown; use cpu or cuda"),
     ],
 )
 def test_unknown_settings(stopgap, how, message):

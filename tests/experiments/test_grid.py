@@ -64,6 +64,19 @@ def test_a_run_that_fails_does_not_stop_the_others(debian_faces, tmp_path, monke
     assert load_record(path)["created"] == created
 
 
+def test_a_worker_that_is_killed_is_said(monkeypatch):
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    def one_run_then_killed():
+        yield 0, "run", []
+        raise TerminatedWorkerError
+
+    results = grid._while_workers_live(one_run_then_killed())
+    assert next(results) == (0, "run", [])
+    with pytest.raises(InputError, match="was killed .*finished runs are kept: give the same command again"):
+        next(results)
+
+
 def test_profile_best_runs_the_row_that_is_its_own():
     def rows(profile, batch=None):
         plan = grid._plan("table3", None, None, None, profile, batch, None, None, None, {})

@@ -388,6 +388,13 @@ def test_seeds_outside_their_range_are_refused(seed):
 SCORED = {"accuracy": 34.0, "classes": 40, "images": 40}
 
 
+def test_a_run_whose_folder_is_taken_is_one_that_fails(monkeypatch, tmp_path):
+    (tmp_path / "taken").write_text("a file of somebody else")
+    with pytest.raises(InputError, match=r"taken cannot be used \(File exists\); move it away, or set"):
+        with run_module.one_at_a_time(tmp_path / "taken"):
+            pass
+
+
 def test_a_finished_run_in_a_read_only_folder_is_reused(copied, monkeypatch):
     monkeypatch.setattr(run_module, "outdated", lambda *_: False)
     monkeypatch.setattr(test_sets.Scorer, "score", lambda self, name: (SCORED, None))
