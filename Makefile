@@ -56,7 +56,7 @@ publish: setup ## copy the record of a working run into results/: make publish R
 
 bench: setup fonts ## run all benchmarks (hours on 2 cores, on a quiet machine; finished runs are kept in runs/benchmarks/)
 	$(PY) -m pip install -c constraints.txt -e ".[bench]"
-	for name in step scale memory evaluation mining shared notebooks rates "rates omniglot" "rates full" "rates best" "rates drawers" plans time_to_accuracy long_run drawers limits unseen latency search safety bits comparison; do $(PY) -m benchmarks.$$name || exit 1; done
+	for name in step scale memory evaluation mining shared notebooks rates "rates omniglot" "rates full" "rates best" "rates drawers" plans time_to_accuracy long_run drawers limits unseen latency search safety bits "comparison rates" comparison; do $(PY) -m benchmarks.$$name || exit 1; done
 
 faults: setup fonts ## inject all faults: 50 kills, a million damaged files (an hour or two; `make test` has a few)
 	SIAMESE_FAULTS=all $(PY) -m pytest $(WORKERS) tests/test_faults.py tests/faults

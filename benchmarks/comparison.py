@@ -1,7 +1,8 @@
 """Our losses beside pytorch-metric-learning's and a softmax classifier: one network, budget and optimiser.
 
-    python -m benchmarks.comparison         writes results/benchmarks/comparison.csv, a line a run;
-                                            `make tables` makes results/comparison.csv of it
+    python -m benchmarks.comparison rates   writes results/benchmarks/rates_comparison.csv
+    python -m benchmarks.comparison         with the best of these rates: results/benchmarks/comparison.csv,
+                                            a line a run; `make tables` makes results/comparison.csv of it
 
 Every method has the network of Table 1, the same eight typefaces, augmentation (half of the images look
 scanned) and SOAP, 128 images a step, and as many images in all. Its learning rate is the best of RATES after
@@ -11,20 +12,21 @@ validation scans (`read_by`). `validation` are scans of the validation typefaces
 percent of simulated PHD08. `minutes` of runs side by side are no benchmark of speed.
 """
 
-import functools
+import argparse
 from collections.abc import Callable
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from benchmarks.common import command_line, kept, publish, side_by_side
+from benchmarks.common import command_line, run_grid
 from benchmarks.time_to_accuracy import TUNING_SEED, config_of, trainer_of
 from siamese_lib.data.phd08 import FONTS
-from siamese_lib.errors import NotFinite
+from siamese_lib.errors import InputError, NotFinite
 from siamese_lib.evaluation import evaluate
 from siamese_lib.experiments.test_sets import accuracy_of, hangul_stream
-from siamese_lib.runtime import choose_device
+from siamese_lib.files import results_folder
 
 IMAGES, TUNING_IMAGES, SEEDS, VARIANTS = 240_000, 80_000, (0, 1, 2), 3
 RATES = (3e-3, 1e-2, 2e-2, 4e-2)
@@ -93,51 +95,38 @@ def described(method: str) -> dict:
     return own | {"batch": config.batch, "positives": config.positives, "negatives": config.negatives}
 
 
-def run(device: torch.device, entry: list) -> dict:
-    """The kept run of an entry (method, rate, images, seed); one that diverged reads nothing, 0 %."""
-    method, rate, images, seed = entry
-
-    def made() -> dict:
-        try:
-            return measure(method, rate, images, seed, device)
-        except NotFinite as error:
-            line = {"method": method, "rate": rate, "images": images, "seed": seed, "validation": 0.0}
-            tested = {"accuracy": 0.0, "top5": 0.0} | described(method)
-            return line | ({} if seed == TUNING_SEED else tested) | {"diverged": str(error)}
-
-    return kept("benchmarks.comparison", entry, device, made)
+def lines(method: str, rate: float, images: int, seed: int, device: torch.device) -> list[dict]:
+    """The line of a run; one that diverged reads nothing, 0 %."""
+    try:
+        return [measure(method, rate, images, seed, device)]
+    except NotFinite as error:
+        line = {"method": method, "rate": rate, "images": images, "seed": seed, "validation": 0.0}
+        tested = {"accuracy": 0.0, "top5": 0.0} | described(method)
+        return [line | ({} if seed == TUNING_SEED else tested) | {"diverged": str(error)}]
 
 
-def best_rates(tuning: list[dict]) -> dict[str, float]:
-    """Method -> the rate of its best run on the validation scans."""
-    best = {}
-    for line in sorted(tuning, key=lambda line: line["validation"]):
-        best[line["method"]] = line["rate"]
-    return best
+def best_rates() -> dict[str, float]:
+    """Method -> the rate of its best run on the validation scans, of rates_comparison.csv."""
+    path = results_folder() / "benchmarks" / "rates_comparison.csv"
+    if not path.is_file():
+        raise InputError(f"{path} is not there; run python -m benchmarks.comparison rates")
+    tuning = pd.read_csv(path).sort_values("validation", kind="stable")
+    return dict(zip(tuning.method, tuning.rate, strict=True))
+
+
+def grid(options: argparse.Namespace) -> tuple[str, list[list]]:
+    """Name and entries (method, rate, images, seed) of the table that is asked for."""
+    if options.table == "rates":
+        tried = [(method, rate) for method in METHODS for rate in (*LOWER.get(method, ()), *RATES)]
+        return "rates_comparison", [[*each, TUNING_IMAGES, TUNING_SEED] for each in tried]
+    best = best_rates()
+    return "comparison", [[method, best[method], IMAGES, seed] for method in METHODS for seed in SEEDS]
 
 
 def main() -> None:
     parser = command_line("benchmarks.comparison", __doc__)
-    parser.add_argument("--jobs", type=int, default=2, help="runs side by side, a thread each")
-    options = parser.parse_args()
-    device = choose_device(options.device)
-    work = functools.partial(run, device)
-    grid = [
-        [method, rate, TUNING_IMAGES, TUNING_SEED]
-        for method in METHODS
-        for rate in (*LOWER.get(method, ()), *RATES)
-    ]
-    tuning = []
-    for line in side_by_side(work, grid, options.jobs):
-        print(*line.values(), flush=True)
-        tuning.append(line)
-    best = best_rates(tuning)
-    grid = [[method, best[method], IMAGES, seed] for method in METHODS for seed in SEEDS]
-    lines = []
-    for line in side_by_side(work, grid, options.jobs):
-        print(*line.values(), flush=True)
-        lines.append(line)
-    publish("comparison", lines, device, tuning=tuning)
+    parser.add_argument("table", nargs="?", choices=("methods", "rates"), default="methods")
+    run_grid("benchmarks.comparison", parser, lines, grid)
 
 
 if __name__ == "__main__":

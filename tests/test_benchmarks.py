@@ -2,6 +2,7 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -56,6 +57,7 @@ COLUMNS = {
     "memory": "device batch images_seen images_tested peak_mb",
     "notebooks": "device notebook profile minutes",
     "long_run": "method images seed clean scans phd08-sim phd08",
+    "rates_comparison": "method rate images seed read_by validation",
     "comparison": "method rate images seed read_by validation accuracy top5 minutes classes images_tested "
     "fonts row loss batch positives negatives",
     "latency": "runtime one_ms batch_ms ratio kb changed accuracy",
@@ -386,7 +388,21 @@ def test_methods_are_compared_at_one_budget_each_with_its_best_rate(debian_faces
     # five times chance: with ideal vectors, and outputs, of the trained network
     assert tuning["validation"] > 5 * 100 / 24 and softmax["validation"] > 5 * 100 / 24
     tuned = [{"method": m, "rate": r, "validation": v} for m, r, v in (("a", 1, 5), ("a", 2, 7), ("b", 1, 3))]
-    assert comparison.best_rates(tuned) == {"a": 2, "b": 1}
+    monkeypatch.setattr(comparison, "results_folder", lambda: tmp_path)
+    with pytest.raises(InputError, match="run python -m benchmarks.comparison rates"):
+        comparison.best_rates()
+    (tmp_path / "benchmarks").mkdir()
+    pd.DataFrame(tuned).to_csv(tmp_path / "benchmarks" / "rates_comparison.csv", index=False)
+    assert comparison.best_rates() == {"a": 2, "b": 1}
+
+
+def test_the_comparison_runs_each_method_with_every_rate_then_with_its_best(monkeypatch):
+    name, tried = comparison.grid(SimpleNamespace(table="rates"))
+    assert name == "rates_comparison" and len(tried) == 4 * len(comparison.METHODS) + 3
+    monkeypatch.setattr(comparison, "best_rates", lambda: dict.fromkeys(comparison.METHODS, 0.5))
+    name, runs = comparison.grid(SimpleNamespace(table="methods"))
+    assert name == "comparison" and len(runs) == 3 * len(comparison.METHODS)
+    assert {(rate, images) for _, rate, images, _ in runs} == {(0.5, comparison.IMAGES)}
 
 
 def test_a_softmax_classifier_is_read_by_its_own_outputs():
@@ -406,6 +422,5 @@ def test_a_run_that_diverges_is_noted(monkeypatch):
         raise NotFinite("the loss is not finite")
 
     monkeypatch.setattr(comparison, "measure", diverges)
-    monkeypatch.setattr(comparison, "kept", lambda name, entry, device, make: make())
-    line = comparison.run(CPU, ["Circle", 1e-2, 768, 0])
+    (line,) = comparison.lines("Circle", 1e-2, 768, 0, CPU)
     assert line["validation"] == line["accuracy"] == 0 and line["diverged"] == "the loss is not finite"

@@ -18,7 +18,7 @@ sys.path.insert(0, {TESTS!r})
 import torch
 torch.set_num_threads(1)
 from small_run import small_run
-small_run(report=lambda line: time.sleep(0.5))
+small_run(report=lambda line: time.sleep(3))
 """
 
 
