@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import functools
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from siamese_lib.errors import InputError, NotThere
 from siamese_lib.evaluation import evaluate
@@ -294,12 +295,15 @@ def trained_network(config: RunConfig, folder: Path, device: torch.device) -> Ca
             f"the run in {folder} cannot be read ({type(error).__name__}); "
             "delete this folder and run the row again"
         ) from error
-    blank = torch.zeros(config.chunk, SIDE, SIDE, dtype=torch.uint8, device=device)
-    network = (
-        compiled(model, lambda network: embed(network, blank, config.chunk)) if config.compiled else model
-    )
+
+    @functools.cache  # not compiled before an image comes: often all that is to be tested is not there
+    def network() -> nn.Module:
+        blank = torch.zeros(config.chunk, SIDE, SIDE, dtype=torch.uint8, device=device)
+        return (
+            compiled(model, lambda network: embed(network, blank, config.chunk)) if config.compiled else model
+        )
 
     def forward(x: Tensor) -> Tensor:
-        return loss.space(network(x))
+        return loss.space(network()(x))
 
     return forward

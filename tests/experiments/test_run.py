@@ -319,6 +319,17 @@ def test_a_lost_or_broken_model_is_named(finished, monkeypatch, tmp_path, conten
         run_module.run_one(config(), 0, "cpu", ["phd08-sim"], 9, progress=False)
 
 
+def test_a_network_is_not_compiled_before_an_image_comes(finished, monkeypatch):
+    """Where PHD08 is not at hand, each further call would compile only to say so again."""
+    calls = []
+    monkeypatch.setattr(run_module, "compiled", lambda model, warm_up: calls.append(model) or model)
+    chosen = dataclasses.replace(config(), compiled=True)
+    forward = run_module.trained_network(chosen, finished.folder, torch.device("cpu"))
+    assert not calls
+    x = torch.rand(2, 1, 37, 37)
+    assert torch.equal(forward(x), forward(x)) and len(calls) == 1
+
+
 @pytest.fixture
 def copied(finished, monkeypatch, tmp_path):
     """The finished run in a folder of its own, with nothing evaluated but the validation images."""
