@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from siamese_lib.data.pictures import framed
@@ -45,7 +46,7 @@ class Pretrained:
 
     def framed(self, glyphs: Iterable[np.ndarray]) -> Tensor:
         """Glyphs of any size, uint8 (H, W) with ink = 255 -> (n, 37, 37), as the network was trained."""
-        return framed(glyphs, self.card["framing"])
+        return torch.from_numpy(framed(glyphs, self.card["framing"]))
 
     def embed(self, images: Tensor) -> Tensor:
         """uint8 images (n, 37, 37), ink = 255, framed as `card["framing"]` says -> (n, 25)."""

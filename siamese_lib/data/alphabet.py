@@ -175,7 +175,7 @@ def load_image_folder(
     if problems:
         more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
         raise InputError("; ".join(problems[:5]) + more)
-    images = framed(glyphs, framing).numpy()
+    images = framed(glyphs, framing)
     return ImageBank(images, np.array(labels, np.int64), list(files), pd.DataFrame({"file": names}))
 
 

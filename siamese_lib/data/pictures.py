@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from siamese_lib.data.framing import frame_one
 from siamese_lib.errors import InputError
@@ -23,6 +22,7 @@ LARGEST = 100_000_000  # bytes of a picture file
 CONTRAST = 24  # grey levels between paper and ink, at least
 NOISE = 0.1  # share of the contrast that counts as paper
 INKS = ("dark", "light")
+LEVELS = np.arange(256.0)
 INK = 64  # of 255: what is fainter does not widen the box that is framed
 # Ink is light where more than this share is dark, the mean of edge and whole picture: bold characters that
 # are cropped tight are dark along most of their edge. Above one half, as most print is dark: of tight dark
@@ -103,15 +103,15 @@ def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture
             f"{shown} shows nothing: its greys run from {low:g} to {high:g}{why}; give a picture of one "
             "character, or say whether its ink is dark or light"
         )
-    levels = np.arange(256.0) if grey.dtype == np.uint8 else grey.astype(np.float64)
+    levels = LEVELS if grey.dtype == np.uint8 else grey.astype(np.float64)
     share = (paper - levels if dark else levels - paper) / contrast
     drawn = np.where(share < NOISE, 0, np.minimum(255 * share + 0.5, 255)).astype(np.uint8)
     return drawn[grey] if grey.dtype == np.uint8 else drawn
 
 
-def framed(glyphs: Iterable[np.ndarray], framing: str) -> torch.Tensor:
+def framed(glyphs: Iterable[np.ndarray], framing: str) -> np.ndarray:
     """Glyphs of any size, uint8 (H, W) with ink = 255 -> uint8 (n, 37, 37), framed as `framing` says."""
-    return torch.from_numpy(np.stack([frame_one(glyph, framing, INK) for glyph in glyphs]))
+    return np.stack([frame_one(glyph, framing, INK) for glyph in glyphs])
 
 
 @contextlib.contextmanager

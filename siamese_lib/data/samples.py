@@ -36,7 +36,7 @@ def as_rows(X, framing: str, ink: str | None):
     a_list = isinstance(X, (list, tuple)) or getattr(X, "ndim", 0) == 1  # a column of a table, too
     if a_list and len(X) and _is_picture(next(iter(X))):
         glyphs = [_glyph(picture, number, ink) for number, picture in enumerate(X)]
-        return framed(glyphs, framing).numpy().reshape(len(glyphs), PIXELS)
+        return framed(glyphs, framing).reshape(len(glyphs), PIXELS)
     shape = tuple(getattr(X, "shape", ()))
     if len(shape) < 3:
         return X
