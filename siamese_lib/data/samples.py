@@ -50,8 +50,9 @@ def as_rows(X, framing: str, ink: str | None):
 
 
 def _is_picture(x: object) -> bool:
-    array = isinstance(x, np.ndarray) and x.ndim in (2, 3)
-    return isinstance(x, (str, os.PathLike)) or array or _of_pillow(x)
+    if isinstance(x, np.ndarray):
+        return x.ndim in (2, 3)
+    return isinstance(x, (str, os.PathLike)) or _of_pillow(x)
 
 
 def _of_pillow(x: object) -> bool:
@@ -61,7 +62,7 @@ def _of_pillow(x: object) -> bool:
 def _glyph(picture, number: int, ink: str | None) -> np.ndarray:
     if isinstance(picture, (str, os.PathLike)):
         return read_glyph(picture, ink)
-    if _of_pillow(picture):
+    if not isinstance(picture, np.ndarray) and _of_pillow(picture):
         picture = grey_levels(picture, f"picture {number}")
     if isinstance(picture, np.ndarray) and picture.ndim == 2 and picture.size:
         return on_black(picture, ink, f"picture {number}")
