@@ -41,7 +41,7 @@ class FromTuples(nn.Module):
         if loss.takes not in ("pairs", "triplets"):
             raise InputError(f"{type(loss).__name__} takes {loss.takes}; give a loss of pairs or of triplets")
         self.loss = loss
-        self.register_buffer("centroids", None, persistent=False)  # (C, D); in the extra state while None
+        self.register_buffer("centroids", None, persistent=False)  # (C, D) or None: kept as extra state
 
     def space(self, x: Tensor) -> Tensor:
         """Where the loss takes its distances, and class statistics belong."""
