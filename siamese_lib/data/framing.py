@@ -105,7 +105,7 @@ def frame_one(image: np.ndarray, mode: str = "aspect", threshold: int = 0) -> np
     """
     check_framing(mode)
     ink = image > threshold
-    rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
+    rows, columns = (ink.any(axis=axis).nonzero()[0] for axis in (1, 0))
     if not len(rows):
         return np.zeros((SIDE, SIDE), np.uint8)
     cropped = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

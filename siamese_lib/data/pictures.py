@@ -1,6 +1,7 @@
 """Picture files as grey levels: whatever has one meaning is converted, real colour is refused."""
 
 import contextlib
+import functools
 import io
 import math
 import os
@@ -13,6 +14,7 @@ import numpy as np
 from siamese_lib.data.framing import frame_one
 from siamese_lib.errors import InputError
 from siamese_lib.files import read_bytes
+from siamese_lib.model import SIDE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,7 +24,6 @@ LARGEST = 100_000_000  # bytes of a picture file
 CONTRAST = 24  # grey levels between paper and ink, at least
 NOISE = 0.1  # share of the contrast that counts as paper
 INKS = ("dark", "light")
-LEVELS = np.arange(256.0)
 INK = 64  # of 255: what is fainter does not widen the box that is framed
 # Ink is light where more than this share is dark, the mean of edge and whole picture: bold characters that
 # are cropped tight are dark along most of their edge. Above one half, as most print is dark: of tight dark
@@ -88,7 +89,7 @@ def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture
         raise InputError(f"{shown} holds numbers from {low:g} to {high:g}; give grey levels, 0 to 255")
     edge = np.sort(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     middle = grey.dtype.type(math.ceil((low + high) / 2))  # of one type: comparing is far faster
-    below = int(np.searchsorted(edge, middle))
+    below = int(edge.searchsorted(middle))
     share = (below / len(edge) + np.count_nonzero(grey < middle) / grey.size) / 2
     dark = below < len(edge) and share <= LIGHT if ink is None else ink == "dark"
     half = edge[below:] if dark else edge[:below]
@@ -103,15 +104,27 @@ def on_black(grey: np.ndarray, ink: str | None = None, shown: str = "the picture
             f"{shown} shows nothing: its greys run from {low:g} to {high:g}{why}; give a picture of one "
             "character, or say whether its ink is dark or light"
         )
-    levels = LEVELS if grey.dtype == np.uint8 else grey.astype(np.float64)
+    if grey.dtype == np.uint8:
+        return _table(paper, contrast, dark).take(grey)
+    return _inked(grey.astype(np.float64), paper, contrast, dark)
+
+
+@functools.lru_cache(maxsize=1024)
+def _table(paper: float, contrast: float, dark: bool) -> np.ndarray:
+    """uint8 (256,): what each grey level becomes; pictures of one source share it."""
+    return _inked(np.arange(256.0), paper, contrast, dark)
+
+
+def _inked(levels: np.ndarray, paper: float, contrast: float, dark: bool) -> np.ndarray:
+    """Grey levels as uint8, ink = 255 on paper = 0."""
     share = (paper - levels if dark else levels - paper) / contrast
-    drawn = np.where(share < NOISE, 0, np.minimum(255 * share + 0.5, 255)).astype(np.uint8)
-    return drawn[grey] if grey.dtype == np.uint8 else drawn
+    return np.where(share < NOISE, 0, np.minimum(255 * share + 0.5, 255)).astype(np.uint8)
 
 
 def framed(glyphs: Iterable[np.ndarray], framing: str) -> np.ndarray:
     """Glyphs of any size, uint8 (H, W) with ink = 255 -> uint8 (n, 37, 37), framed as `framing` says."""
-    return np.stack([frame_one(glyph, framing, INK) for glyph in glyphs])
+    found = [frame_one(glyph, framing, INK) for glyph in glyphs]
+    return np.array(found, np.uint8).reshape(-1, SIDE, SIDE)
 
 
 @contextlib.contextmanager
