@@ -72,7 +72,7 @@ def masters(face: FoundFace, characters: Sequence[str]) -> Masters:
             them; or characters repeat.
     """
     characters = _different(characters)
-    name = _cache_name(face, characters)
+    name = cache_name(face, characters)
     glyphs = _load(name, len(characters))
     if glyphs is None and face.path is not None:
         glyphs = _render_into(cache_target(name), face, characters)
@@ -91,11 +91,11 @@ def render_missing(faces: Sequence[FoundFace], characters: Sequence[str]) -> Non
     from tqdm import tqdm
 
     characters = _different(characters)
-    missing = [face for face in faces if face.path is not None and not cached(_cache_name(face, characters))]
+    missing = [face for face in faces if face.path is not None and not cached(cache_name(face, characters))]
     if len(missing) * len(characters) < PARALLEL or len(missing) < 2:
         return
     render = joblib.delayed(_render_into)
-    targets = [cache_target(_cache_name(face, characters)) for face in missing]
+    targets = [cache_target(cache_name(face, characters)) for face in missing]
     work = joblib.Parallel(n_jobs=min(len(missing), joblib.cpu_count(), 8), return_as="generator_unordered")
     for _ in tqdm(
         work(render(*job, characters, False, False) for job in zip(targets, missing, strict=True)),
@@ -243,7 +243,8 @@ def _digest(piece: np.ndarray) -> int:
     return int.from_bytes(code.digest(), "little")
 
 
-def _cache_name(face: FoundFace, characters: Sequence[str]) -> str:
+def cache_name(face: FoundFace, characters: Sequence[str]) -> str:
+    """Name within the cache of the renders of these characters."""
     alphabet = hashlib.sha256("".join(characters).encode()).hexdigest()[:16]
     return masters_name(face.sha256, face.face.index, alphabet)
 
@@ -271,7 +272,7 @@ def _part_of_cached_alphabet(face: FoundFace, characters: list[str]) -> dict[str
     for count in (2350, 11172):
         alphabet = {character: index for index, character in enumerate(hangul_classes(count))}
         if alphabet.keys() >= set(characters):
-            glyphs = _load(_cache_name(face, list(alphabet)), len(alphabet))
+            glyphs = _load(cache_name(face, list(alphabet)), len(alphabet))
             if glyphs is not None:
                 indices = [alphabet[character] for character in characters]
                 return {name: values[indices] for name, values in glyphs.items()}

@@ -1,16 +1,20 @@
 """What data and fonts this machine has, and packing rendered glyphs for a machine without fonts."""
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from siamese_lib.data.faces import SPLITS, find_faces, masters_name
-from siamese_lib.data.glyphs import masters, render_missing
+from siamese_lib.data.faces import SPLITS, WIDE, find_faces
+from siamese_lib.data.glyphs import cache_name, masters, render_missing
 from siamese_lib.data.hangul import font_manifest
 from siamese_lib.data.hangul_classes import hangul_classes
 from siamese_lib.errors import InputError
 from siamese_lib.files import atomic_write, cache_folder, cached, data_folder
+
+# Split -> numbers of classes that its typefaces are drawn for: PHD08 has 2,350, whatever was trained on.
+ALPHABETS = {"train": (2350, 11172), WIDE: (2350, 11172), "validation": (2350, 11172), "test": (2350,)}
 
 
 def inventory() -> dict:
@@ -54,10 +58,11 @@ def _omniglot() -> dict:
     return {"classes": bank.num_classes, "drawings": len(bank), "sha256": bank.sha256()}
 
 
-def pack(folder: str | os.PathLike, num_classes: int = 2350) -> list[str]:
+def pack(folder: str | os.PathLike) -> list[str]:
     """Copy the rendered glyphs of all typefaces into `folder`, laid out as a cache.
 
     On a machine without the fonts `SIAMESE_CACHE=folder` replaces them; the folder may be read-only there.
+    What is not in the cache yet is rendered.
 
     Returns:
         The files, relative to `folder`.
@@ -66,21 +71,23 @@ def pack(folder: str | os.PathLike, num_classes: int = 2350) -> list[str]:
         InputError: no fonts, fonts whose hashes are not the declared ones (the other machine could not know
             them), or an unwritable folder.
     """
-    target, classes = Path(os.path.expanduser(folder)), hangul_classes(num_classes)
-    faces = [found for split in SPLITS for found in find_faces(split)]
-    for found in faces:
+    target, written = Path(os.path.expanduser(folder)), []
+    faces = {split: find_faces(split) for split in ALPHABETS}
+    for found in itertools.chain.from_iterable(faces.values()):
         if found.fallback or found.sha256 != found.face.sha256:
             raise InputError(
                 f"{found.path} is not the declared version of {found.face.file}; install it with `make "
                 "fonts` before packing"
             )
-    render_missing(faces, classes)
-    written = []
-    for found in faces:
-        masters(found, classes)
-        for source in cached(masters_name(found.sha256, found.face.index)):
-            name = Path(source.parent.name, source.name)
-            with atomic_write(target / name) as temporary:
-                shutil.copyfile(source, temporary)
-            written.append(str(name))
+    for split, counts in ALPHABETS.items():
+        for classes in map(hangul_classes, counts):
+            render_missing(faces[split], classes)
+            for found in faces[split]:
+                name = cache_name(found, classes)
+                if name not in written:  # train-wide has the typefaces of train
+                    masters(found, classes)  # renders it where the cache has none, or a damaged one
+                    for source in cached(name)[-1:]:  # the last is sound where an earlier one is damaged
+                        with atomic_write(target / name) as temporary:
+                            shutil.copyfile(source, temporary)
+                        written.append(name)
     return written
