@@ -3,10 +3,12 @@
 Defaults and relative paths start at the repository root, never at the current folder.
 """
 
+import atexit
 import contextlib
 import errno
 import json
 import os
+import shutil
 import stat
 import tempfile
 import uuid
@@ -137,6 +139,7 @@ _temporary_caches: dict[Path, Path] = {}  # cache folder that cannot be written 
 def _temporary_cache(wanted: Path) -> Path:
     if wanted not in _temporary_caches:
         _temporary_caches[wanted] = folder = Path(tempfile.mkdtemp(prefix="siamese_lib-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         warnings.warn(
             f"cache folder {wanted} cannot be written; new files go to {folder} for this session (set "
             "SIAMESE_CACHE)",

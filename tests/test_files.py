@@ -144,6 +144,15 @@ def test_a_cache_that_cannot_be_made_becomes_temporary_with_a_notice(monkeypatch
     check_diverted(tmp_path / "file" / "cache")
 
 
+def test_a_temporary_cache_goes_when_python_ends(tmp_path):
+    (tmp_path / "file").write_text("")
+    code = "from siamese_lib.files import cache_target, write_text; write_text(cache_target('a/b.npz'), '')"
+    environment = os.environ | {"SIAMESE_CACHE": str(tmp_path / "file" / "cache"), "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and f"new files go to {tmp_path}" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_read_only_cache_is_read_and_only_writes_go_elsewhere(monkeypatch, tmp_path):
     monkeypatch.setenv("SIAMESE_CACHE", str(tmp_path / "cache"))
     filled = [cache_target(f"glyphs/{name}.npz") for name in "ba"]
