@@ -1,5 +1,6 @@
 """Ctrl-C in Jupyter and in papermill: the run goes on from its last checkpoint, to the same bits."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -60,7 +61,10 @@ def test_fault_interrupted_in_papermill(work, tmp_path):
     nbformat.write(notebook, tmp_path / "run.ipynb")
     command = [sys.executable, "-m", "papermill", "run.ipynb", "out.ipynb", "--no-progress-bar"]
     environment = os.environ | {"SIAMESE_RUNS": str(tmp_path / "papermill")}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    heeds = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # background shells ignore it
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL, preexec_fn=heeds
+    )
     wait_for_checkpoint(tmp_path / "papermill")
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) != 0
