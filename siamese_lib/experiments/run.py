@@ -79,7 +79,8 @@ def run_one(
 
     Raises:
         InputError: unknown set, number of variants, seed or device, no data folder where SIAMESE_DATA points,
-            unwritable folder, broken checkpoint, record or model, no fonts.
+            unwritable folder, broken checkpoint, record or model, no fonts, profile `paper` without CUDA
+            where no device is named.
     """
     sets = known_sets(sets, test_sets_of(config.protocol))
     variants = PROFILES[config.profile].variants if variants is None else variants
@@ -87,6 +88,11 @@ def run_one(
     check_seed(seed)
     keep_memory()
     chosen = choose_device(local_device(device))
+    if config.profile == "paper" and device is None and chosen.type == "cpu":
+        raise InputError(
+            f"profile='paper' is meant for CUDA, which is not here: {config.images:,} images take a CPU many "
+            "hours a run; choose another, such as cpu, or ask for it: --device cpu"
+        )
     processes = Processes.start(chosen)
     data = data_of(config)
     identifier = run_id(config, seed, chosen.type, data.manifest)

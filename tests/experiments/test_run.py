@@ -396,6 +396,16 @@ def test_seeds_outside_their_range_are_refused(seed):
         run_table("table3", ["random"], seeds=[0, seed])
 
 
+def test_profile_paper_does_not_start_on_a_cpu_unasked(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    paper = make_config("table3", "random", "paper")
+    with pytest.raises(InputError, match=r"^profile='paper' .* 61,440,000 images .*--device cpu"):
+        run_module.run_one(paper)
+    monkeypatch.setattr(run_module, "data_of", lambda config: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # asked for: it begins
+        run_module.run_one(paper, device="cpu")
+
+
 SCORED = {"accuracy": 34.0, "classes": 40, "images": 40}
 
 
