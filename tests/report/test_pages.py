@@ -146,7 +146,7 @@ def test_committed_tables_are_rebuilt_byte_for_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(pages, "repository_root", lambda: tmp_path)
     monkeypatch.setattr(pages, "results_folder", lambda: tmp_path / "results")
     written = pages.write_tables()
-    assert len(written) == 21 and len(pages.published_records()) >= 4
+    assert len(written) == 24 and len(pages.published_records()) >= 4
     for name in written:
         assert (tmp_path / name).read_bytes() == (repository_root() / name).read_bytes(), name
 
