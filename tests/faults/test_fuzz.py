@@ -48,6 +48,7 @@ CPU = torch.device("cpu")
 EVERY = os.environ.get("SIAMESE_FAULTS") == "all"
 MILLION = 1_000_000 // 12  # of each of twelve readers
 MEMORY = 300_000_000  # bytes that a reader may add to the process, whatever it is given
+TOGETHER = 600_000_000  # and what all readers together may leave behind
 fuzzed = settings(
     max_examples=MILLION if EVERY else 60,
     deadline=5_000,
@@ -127,10 +128,19 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
-def peak() -> int:
-    """Most memory that this process has held since it was forgotten, in bytes."""
+def held(field: str) -> int:
+    """Bytes of memory of this process: VmRSS now, VmHWM at most since that was forgotten."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return 1024 * int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1])
+    return 1024 * int(re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)[1])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_stays():
+    """With a million inputs it would measure hypothesis, which keeps 250 MB a test of what it has tried."""
+    before = held("VmRSS")
+    yield
+    left = held("VmRSS") - before
+    assert EVERY or left < TOGETHER, f"the readers left {left:,} bytes"
 
 
 @contextlib.contextmanager
@@ -139,7 +149,7 @@ def watched(folder):
     memory is taken at any time.
     """
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # forget the peak before
-    before = peak()
+    before = held("VmHWM")
     WATCH.folder, WATCH.seen, WATCH.on = os.path.realpath(folder), [], True
     try:
         with warnings.catch_warnings(), contextlib.suppress(InputError):
@@ -148,7 +158,8 @@ def watched(folder):
     finally:
         WATCH.on = False
     assert not WATCH.seen
-    assert peak() - before < MEMORY, f"the reader took {peak() - before:,} bytes"
+    taken = held("VmHWM") - before
+    assert taken < MEMORY, f"the reader took {taken:,} bytes"
 
 
 def png() -> bytes:
